@@ -1,0 +1,67 @@
+"""TOML files as typed settings, with errors that name the key and suggest a spelling.
+
+Shared by both sides so that hub.toml and satellite.toml behave the same.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message begins with its key path."""
+
+
+def load_toml(path: Path | None, overrides: Mapping[str, Any], kind: type[T]) -> T:
+    """Read a TOML file as `kind`, a msgspec Struct of plain values and nested Structs.
+
+    Args:
+        path: the file; None takes the defaults.
+        overrides: values that win over the file, by dotted key, for example "wake.words".
+        kind: the Struct of the whole file.
+
+    Raises:
+        ConfigError: the file is unreadable or not TOML, or a key is unknown, missing or of a
+            wrong type or value.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+    for key, value in overrides.items():
+        *tables, last = key.split(".")
+        table = values
+        for name in tables:
+            table = table.setdefault(name, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"{name}: expected a table")
+        table[last] = value
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), kind)) from error
+
+
+def _explain(message: str, kind: type[Any]) -> str:
+    """Put the key path first, and for an unknown key the nearest known one behind."""
+    text, _, place = message.partition(" - at `$")
+    path = place.rstrip("`").removeprefix(".")
+    unknown = re.search(r"unknown field `(.*)`", text)
+    if unknown is None:
+        return f"{path or 'settings'}: {text}"
+    table = kind
+    for name in filter(None, path.split(".")):
+        table = next(f.type for f in msgspec.structs.fields(table) if f.name == name)
+    known = [field.name for field in msgspec.structs.fields(table)]
+    near = difflib.get_close_matches(unknown[1], known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+    return f"{path + '.' if path else ''}{unknown[1]}: unknown key; {hint}"
