@@ -1,0 +1,1 @@
+"""The satellite: the wake word, microphone and speaker of one room."""

@@ -1,0 +1,194 @@
+"""Compose the satellite, start it and stop it in order."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable
+from importlib import metadata
+
+from wyoming.audio import AudioFormat
+from wyoming.event import Event
+from wyoming.info import Attribution, Info, MicProgram, Satellite, SndProgram, WakeModel
+from wyoming.info import WakeProgram as WakeInfo
+
+from protocol.audio import SPEECH, PcmFormat
+from protocol.extensions import Introduction, introduce
+from satellite.audio.devices import DeviceError, Microphone, open_microphone, open_speaker
+from satellite.config import Settings
+from satellite.feedback import load_sounds
+from satellite.link import Link
+from satellite.player import Player
+from satellite.session import Session
+from satellite.wake.base import WakeWords
+
+_LOGGER = logging.getLogger(__name__)
+_MICROPHONE_RETRY = 2.0  # seconds
+_OURS = Attribution(name="Parlour", url="")
+_MICRO_WAKE_WORD = Attribution(
+    name="microWakeWord, Kevin Ahrendt", url="https://github.com/kahrendt/microWakeWord"
+)
+
+
+def version() -> str:
+    """Return the installed distribution's version."""
+    try:
+        return metadata.version("parlour")
+    except metadata.PackageNotFoundError:  # run from a checkout
+        return "0+checkout"
+
+
+def describe(settings: Settings, wake: WakeWords, speaker_format: PcmFormat) -> Event:
+    """Return the `info` event that introduces this satellite to whoever drives it."""
+    info = Info(
+        satellite=Satellite(
+            name=settings.room,
+            area=settings.area,
+            description="Parlour satellite",
+            has_vad=False,
+            active_wake_words=[model.name for model in wake.models],
+            max_active_wake_words=len(wake.models),
+            attribution=_OURS,
+            installed=True,
+            version=version(),
+        ),
+        wake=[
+            WakeInfo(
+                name="microwakeword",
+                description="wake words on the satellite",
+                models=[
+                    WakeModel(
+                        name=model.name,
+                        attribution=_MICRO_WAKE_WORD,
+                        installed=True,
+                        description=None,
+                        version=None,
+                        languages=list(model.languages),
+                        phrase=model.phrase,
+                    )
+                    for model in wake.models
+                ],
+                attribution=_OURS,
+                installed=True,
+                version=version(),
+            )
+        ],
+        mic=[
+            MicProgram(
+                name="microphone",
+                description=None,
+                mic_format=_audio_format(SPEECH),
+                attribution=_OURS,
+                installed=True,
+                version=version(),
+            )
+        ],
+        snd=[
+            SndProgram(
+                name="speaker",
+                description=None,
+                snd_format=_audio_format(speaker_format),
+                attribution=_OURS,
+                installed=True,
+                version=version(),
+            )
+        ],
+    )
+    return introduce(
+        info.event(), Introduction(room=settings.room, version=version(), area=settings.area)
+    )
+
+
+async def run(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Run the satellite until SIGTERM or SIGINT.
+
+    Args:
+        settings: what to run.
+        announce: called once with one line, when the satellite is first driven and so ready.
+
+    Raises:
+        WakeError: a wake word that does not exist.
+        DeviceError: a device that does not exist, or a speaker that cannot be opened.
+        BadUri: `hub` or `listen` is not an address.
+        OSError: the address to listen on is in use.
+    """
+    # Imported here so that `--help` and a wrong setting answer at once.
+    from satellite.wake.microwakeword import MicroWakeWords
+
+    loop = asyncio.get_running_loop()
+    words = settings.wake
+    wake = await asyncio.to_thread(
+        MicroWakeWords, words.words, threshold=words.threshold, refractory=words.refractory
+    )
+    microphone = open_microphone(settings.microphone.device, delay=settings.microphone.delay)
+    speaker = open_speaker(settings.speaker.device, rate=settings.speaker.rate)
+    sounds = await asyncio.to_thread(load_sounds, speaker.format)
+    player = Player(
+        speaker.format,
+        on_started=lambda: _call(loop, lambda: session.reply_started()),
+        on_drained=lambda: _call(loop, lambda: session.reply_drained()),
+    )
+    phrases = ", ".join(f'"{model.phrase}"' for model in wake.models)
+    ready_line = f"ready: {settings.room}, say {phrases}, driven by "
+    told = False
+
+    def driven(peer: str) -> None:
+        nonlocal told
+        if not told:
+            announce(ready_line + peer)
+            told = True
+
+    link = Link(describe(settings, wake, speaker.format), on_driven=driven)
+    session = Session(settings, driver=link, player=player, wake=wake, sounds=sounds, clock=loop)
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    speaker.start(player.pull)
+    if settings.listen is None:
+        conversing = link.dial(settings.hub, session)
+    else:
+        conversing = link.listen(settings.listen, session, _say_address)
+    tasks: list[asyncio.Task[object]] = [
+        asyncio.create_task(_hear(microphone, session), name="microphone"),
+        asyncio.create_task(conversing, name="link"),
+        asyncio.create_task(stop.wait(), name="stop"),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        session.close()
+        await speaker.close()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _hear(microphone: Microphone, session: Session) -> None:
+    """Feed the session; a microphone that fails is opened again every 2 s."""
+    while True:
+        try:
+            async with contextlib.aclosing(microphone.frames()) as frames:
+                async for frame in frames:
+                    session.heard(frame)
+        except DeviceError as error:
+            _LOGGER.error("microphone: %s; trying again", error)
+        await asyncio.sleep(_MICROPHONE_RETRY)
+
+
+def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    """Call from the speaker's thread; at the very end the loop may be gone."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback)
+
+
+def _say_address(uri: str) -> None:
+    _LOGGER.info("waiting for a driver at %s", uri)
+
+
+def _audio_format(audio_format: PcmFormat) -> AudioFormat:
+    return AudioFormat(audio_format.rate, audio_format.width, audio_format.channels)

@@ -1,0 +1,119 @@
+"""Check what the satellite needs, one line each, and say what to do."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from wyoming.info import Describe
+
+from protocol.audio import level
+from protocol.connection import ConnectionClosed, ProtocolError
+from protocol.transport import connect, serve
+from satellite.audio.devices import DeviceError, open_microphone, open_speaker
+from satellite.config import Settings
+from satellite.wake.base import WakeError
+
+_MICROPHONE_FRAMES = 25  # half a second
+_TIMEOUT = 5.0  # seconds for any one check
+_HELLO = 1.0  # seconds for the hub to say something
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's report.
+
+    Args:
+        name: what was checked.
+        ok: whether it works.
+        text: what was found; where it does not work, also what to do.
+    """
+
+    name: str
+    ok: bool
+    text: str
+
+
+async def examine(settings: Settings, path: Path | None) -> AsyncIterator[Finding]:
+    """Check settings, devices, wake words and the hub, one after another; never raises."""
+    yield Finding("settings", True, str(path) if path else "defaults (no --config)")
+    yield await _microphone(settings)
+    yield await _speaker(settings)
+    yield await _wake(settings)
+    yield await (_hub(settings.hub) if settings.listen is None else _port(settings.listen))
+
+
+async def _microphone(settings: Settings) -> Finding:
+    name = settings.microphone.device
+    try:
+        heard = b""
+        async with asyncio.timeout(_TIMEOUT):
+            microphone = open_microphone(name)
+            async with contextlib.aclosing(microphone.frames()) as frames:
+                async for frame in frames:
+                    heard += frame
+                    if len(heard) >= _MICROPHONE_FRAMES * len(frame):
+                        break
+    except TimeoutError:
+        return Finding("microphone", False, f"{name}: no sound in {_TIMEOUT:g} s")
+    except DeviceError as error:
+        return Finding("microphone", False, f"{error}; set [microphone] device or --microphone")
+    return Finding("microphone", True, f"{name}, level {level(heard):.0f} dBFS")
+
+
+async def _speaker(settings: Settings) -> Finding:
+    kind, _, place = settings.speaker.device.partition(":")
+    try:
+        speaker = open_speaker(settings.speaker.device, rate=settings.speaker.rate)
+        # A file is not opened: that would overwrite the recording.
+        if kind == "wave" and not await asyncio.to_thread(Path(place).parent.is_dir):
+            return Finding("speaker", True, f"{place}: its folder will be made")
+    except DeviceError as error:
+        return Finding("speaker", False, f"{error}; set [speaker] device or --speaker")
+    return Finding("speaker", True, f"{settings.speaker.device}, {speaker.format.rate} Hz")
+
+
+async def _wake(settings: Settings) -> Finding:
+    from satellite.wake.microwakeword import MicroWakeWords
+
+    try:
+        words = await asyncio.to_thread(MicroWakeWords, settings.wake.words)
+    except WakeError as error:
+        return Finding("wake words", False, f"{error}; set [wake] words or --wake-word")
+    return Finding("wake words", True, "say " + " or ".join(f'"{m.phrase}"' for m in words.models))
+
+
+async def _hub(uri: str) -> Finding:
+    """See whether somebody answers at the hub's address, and how fast."""
+    begin = time.monotonic()
+    try:
+        connection = await connect(uri, timeout=_TIMEOUT)
+    except (OSError, ValueError) as error:
+        problem = str(error) or "no answer"
+        return Finding("hub", False, f"{uri}: {problem}; is `parlour-hub serve` running there?")
+    connected = f"{uri} answers in {1000 * (time.monotonic() - begin):.0f} ms"
+    try:
+        async with connection, asyncio.timeout(_HELLO):
+            await connection.write(Describe())
+            async for _ in connection:
+                return Finding("hub", True, f"{connected}, speaks Wyoming")
+    except (TimeoutError, ProtocolError, ConnectionClosed):
+        pass
+    # A hub may well say nothing to a stranger: only a satellite that introduces itself is served.
+    return Finding("hub", True, connected)
+
+
+async def _port(uri: str) -> Finding:
+    """See whether the port to be dialled at is free."""
+
+    async def handle(_: object) -> None:
+        return
+
+    try:
+        server = await serve(uri, handle)
+        await server.close()
+    except (OSError, ValueError) as error:
+        return Finding("port", False, f"{uri}: {error}; is another satellite running?")
+    return Finding("port", True, f"{uri} is free; add this address in Home Assistant")

@@ -1,0 +1,218 @@
+"""The connection to whoever drives us: we dial the hub, or a driver dials us.
+
+The conversation is the same either way. Each peer has its own bounded queue and writer, so that
+the session never waits for the network; one peer at a time, the first that sends `run-satellite`,
+is the driver, and only its events reach the session.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from wyoming.error import Error
+from wyoming.event import Event, Eventable
+from wyoming.info import Describe
+from wyoming.satellite import RunSatellite
+
+from protocol.connection import Connection, ConnectionClosed, Limits, ProtocolError
+from protocol.transport import connect, serve
+
+_LOGGER = logging.getLogger(__name__)
+
+HEARTBEAT = 2.0  # seconds between pings
+IDLE_TIMEOUT = 8.0  # seconds without any frame after which the peer counts as gone
+FIRST_RETRY = 0.2  # seconds
+LAST_RETRY = 2.0  # seconds; a restarted hub has us back within 3
+JITTER = 0.2  # share by which a wait is varied, so that not all rooms dial at once
+STABLE = 10.0  # seconds after which a connection counts as good, and its loss as a new problem
+CONNECT_TIMEOUT = 2.0  # seconds
+MAX_QUEUED = 1000  # events, about 20 s of microphone
+MAX_PEERS = 8
+_LIMITS = Limits(idle_timeout=IDLE_TIMEOUT)
+
+
+class Conversation(Protocol):
+    """What the link calls; `Session` is one."""
+
+    def received(self, event: Event) -> None:
+        """Take an event from the driver."""
+        ...
+
+    def link_lost(self) -> None:
+        """The driver is gone."""
+        ...
+
+
+class Refused(Exception):
+    """The hub answered our introduction with an error; the message is its text."""
+
+
+class _Peer:
+    """One connection and what waits to be sent on it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.outgoing: asyncio.Queue[Event | Eventable] = asyncio.Queue(MAX_QUEUED)
+        self.dropped = asyncio.Event()
+        self.wants_to_drive = False
+
+    def put(self, event: Event | Eventable) -> None:
+        try:
+            self.outgoing.put_nowait(event)
+        except asyncio.QueueFull:
+            if not self.dropped.is_set():
+                _LOGGER.warning("%s takes nothing: dropped", self.connection.peer)
+                self.dropped.set()
+
+    async def write_all(self) -> None:
+        while True:  # no time-out: the queue may well stay empty; Connection.write has one
+            await self.connection.write(await self.outgoing.get())
+
+
+class Link:
+    """Keep a driver connected for as long as `run` runs.
+
+    Args:
+        info: the `info` event that describes this satellite.
+        on_driven: called each time a driver begins to drive, with its address.
+    """
+
+    def __init__(self, info: Event, *, on_driven: Callable[[str], None] = lambda _: None) -> None:
+        self._info = info
+        self._on_driven = on_driven
+        self._driver: _Peer | None = None
+        self._peers: list[_Peer] = []
+        self._accepted = False  # this connection, or the one just lost, had begun to drive
+
+    def send(self, event: Event | Eventable) -> None:
+        """Queue an event for the driver; dropped when there is none.
+
+        A driver that lets more than 1000 events pile up is disconnected.
+        """
+        if self._driver is not None:
+            self._driver.put(event)
+
+    def drop(self, reason: str) -> None:
+        """Close the driver's connection; when we dialled it, dial again."""
+        if self._driver is not None:
+            _LOGGER.warning("dropping %s: %s", self._driver.connection.peer, reason)
+            self._driver.dropped.set()
+
+    async def dial(self, uri: str, session: Conversation) -> None:
+        """Connect to the hub at `uri`, introduce ourselves, and again whenever it is lost.
+
+        Waits 0.2 s, doubling to 2 s, give or take 20 %, between attempts. Runs until cancelled.
+
+        Raises:
+            BadUri: `uri` can never be dialled.
+        """
+        wait = FIRST_RETRY
+        told = ""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._accepted = False
+            began = loop.time()
+            try:
+                await self._dial_once(uri, session)
+                problem = ""
+            except Refused as error:
+                problem = f"hub {uri} refuses this satellite: {error}"
+            except (OSError, ProtocolError, ConnectionClosed) as error:
+                problem = f"hub {uri}: {error or type(error).__name__}"
+            if self._accepted:
+                told = ""
+                if loop.time() - began >= STABLE:  # two rooms of one name take turns no faster
+                    wait = FIRST_RETRY
+            if problem and problem != told:  # the same line every 2 s would fill the log
+                _LOGGER.warning("%s; trying again until it answers", problem)
+                told = problem
+            await asyncio.sleep(wait * random.uniform(1 - JITTER, 1 + JITTER))
+            wait = min(2 * wait, LAST_RETRY)
+
+    async def listen(
+        self, uri: str, session: Conversation, on_listening: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Accept drivers at `uri`, until cancelled.
+
+        Every connection gets `describe` answered. The first that sends `run-satellite` drives; one
+        that sends it meanwhile drives when the first is gone.
+
+        Args:
+            uri: where to listen; port 0 takes any free one.
+            session: what the driver talks to.
+            on_listening: called with the real address.
+
+        Raises:
+            BadUri: `uri` can never be listened on.
+            OSError: the address is in use or not ours.
+        """
+
+        async def handle(connection: Connection) -> None:
+            await self._serve(_Peer(connection), session)
+
+        handler: Callable[[Connection], Awaitable[None]] = handle
+        server = await serve(
+            uri, handler, limits=_LIMITS, heartbeat=HEARTBEAT, max_connections=MAX_PEERS
+        )
+        try:
+            on_listening(server.uri)
+            await asyncio.Event().wait()  # no time-out: until cancelled
+        finally:
+            await server.close()
+
+    async def _dial_once(self, uri: str, session: Conversation) -> None:
+        connection = await connect(
+            uri, limits=_LIMITS, heartbeat=HEARTBEAT, timeout=CONNECT_TIMEOUT
+        )
+        async with connection:
+            peer = _Peer(connection)
+            peer.put(self._info)
+            await self._serve(peer, session)
+
+    async def _serve(self, peer: _Peer, session: Conversation) -> None:
+        """Talk to one peer until it is gone."""
+        tasks: list[asyncio.Task[object]] = [
+            asyncio.create_task(self._read(peer, session)),
+            asyncio.create_task(peer.write_all()),
+            asyncio.create_task(peer.dropped.wait()),
+        ]
+        self._peers.append(peer)
+        try:
+            # No time-out: the heartbeat ends a connection whose peer says nothing.
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._peers.remove(peer)
+            if self._driver is peer:
+                self._driver = None
+                session.link_lost()
+                waiting = next((other for other in self._peers if other.wants_to_drive), None)
+                if waiting is not None:
+                    self._promote(waiting, session)
+
+    async def _read(self, peer: _Peer, session: Conversation) -> None:
+        while True:  # Connection.read has the time-out
+            event = await peer.connection.read()
+            if Describe.is_type(event.type):
+                peer.put(self._info)
+            elif peer is self._driver:
+                session.received(event)
+            elif RunSatellite.is_type(event.type):
+                peer.wants_to_drive = True
+                if self._driver is None:
+                    self._promote(peer, session)
+            elif Error.is_type(event.type):
+                raise Refused(str(event.data.get("text") or event.data.get("code") or "no reason"))
+
+    def _promote(self, peer: _Peer, session: Conversation) -> None:
+        self._driver = peer
+        self._accepted = True
+        _LOGGER.info("driven by %s", peer.connection.peer)
+        session.received(RunSatellite().event())
+        self._on_driven(peer.connection.peer)

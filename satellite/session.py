@@ -1,0 +1,413 @@
+"""The conversation of one room as a state machine: what was heard, said and played, and what next.
+
+Pure logic: it is called with microphone frames, with the driver's events, and with what the player
+did, all on the event loop; it answers at once and never waits. Every state but idle and muted has
+a watchdog.
+
+A *driver* is whoever runs our pipeline: a Parlour hub or Home Assistant. Parlour hubs put a `turn`
+key on their events; a driver that never does is a *stock* driver, for which two rules hold (seen
+with Home Assistant): no new `run-pipeline` while it is still hearing or thinking, or it hangs; and
+after a new one during a reply, the rest of the old reply still arrives and is dropped until the
+next `transcribe`.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+from wyoming.asr import Transcribe, Transcript
+from wyoming.error import Error
+from wyoming.event import Event
+from wyoming.pipeline import PipelineStage, RunPipeline
+from wyoming.satellite import PauseSatellite, RunSatellite
+from wyoming.snd import Played
+from wyoming.tts import Synthesize
+from wyoming.vad import VoiceStarted, VoiceStopped
+from wyoming.wake import Detection
+
+from protocol.audio import SPEECH
+from protocol.extensions import Flush, Hold, Playback, Resume, turn_of
+from satellite.config import Settings
+from satellite.feedback import Sound
+from satellite.player import Player, reply_format
+from satellite.ports import Clock, Driver, Timer
+from satellite.uplink import Uplink, milliseconds
+from satellite.wake.base import WakeHit, WakeWords
+
+_LOGGER = logging.getLogger(__name__)
+
+REPORT_SECONDS = 0.2
+
+
+class State(StrEnum):
+    """Where the conversation is."""
+
+    IDLE = "idle"
+    LISTENING = "listening"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+    FOLLOW_UP = "follow-up"
+    MUTED = "muted"
+
+
+class Session:
+    """One room's conversation.
+
+    Args:
+        settings: time-outs, sounds, pre-roll.
+        driver: where events go.
+        player: where replies and sounds go; its callbacks must end up in `reply_started` and
+            `reply_drained`, on the event loop.
+        wake: hears wake words.
+        sounds: the satellite's own sounds in the speaker's format.
+        clock: the event loop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        driver: Driver,
+        player: Player,
+        wake: WakeWords,
+        sounds: Mapping[Sound, bytes],
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._driver = driver
+        self._player = player
+        self._wake = wake
+        self._sounds = {s: pcm for s, pcm in sounds.items() if getattr(settings.sounds, s)}
+        self._clock = clock
+        self._uplink = Uplink(driver)
+        self._muted = settings.muted
+        self._state = State.MUTED if self._muted else State.IDLE
+        self._timer: Timer | None = None
+        self._ready = False  # somebody drives us
+        self._parlour = False  # and it is a Parlour hub
+        self._turn: str | None = None  # the newest turn that the driver named
+        self._reply_turn: str | None = None  # the turn whose reply the player has, or had last
+        self._barged_in = False  # until the driver's `transcribe`, its events are of the old turn
+        self._orphaned = False  # the reply that plays came over a link that is gone
+        self._cut_off = False  # and is not complete
+        self._question = False  # the last reply asked something
+        self._quiet = False  # the turn may fail without a sound: nobody had spoken
+        self._progress = (0, 0)
+        self._progress_at = 0.0
+        self._ends_by = 0.0
+        self._handlers: dict[str, Callable[[Event], None]] = {
+            RunSatellite().event().type: self._on_run,
+            PauseSatellite().event().type: self._on_pause,
+            Transcribe().event().type: self._on_transcribe,
+            VoiceStarted().event().type: self._on_voice_started,
+            VoiceStopped().event().type: self._on_heard_all,
+            Transcript("").event().type: self._on_heard_all,
+            Synthesize("").event().type: self._on_synthesize,
+            "audio-start": self._on_audio_start,
+            "audio-chunk": self._on_audio_chunk,
+            "audio-stop": self._on_audio_stop,
+            Error("").event().type: self._on_error,
+            Flush.TYPE: self._on_flush,
+            Hold.TYPE: self._on_hold,
+            Resume.TYPE: self._on_resume,
+        }
+
+    @property
+    def state(self) -> State:
+        """Where the conversation is."""
+        return self._state
+
+    def close(self) -> None:
+        """Stop the watchdog; nothing may be called afterwards."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # ---- microphone
+
+    def heard(self, pcm: bytes) -> None:
+        """Take the next frame of 16 kHz mono 16-bit audio."""
+        if self._muted:
+            return
+        self._uplink.heard(pcm)
+        hit = self._wake.process(pcm)
+        if hit is not None and not self._streaming:
+            self._woken(hit)
+
+    def _woken(self, hit: WakeHit) -> None:
+        if not self._ready:
+            _LOGGER.warning("wake word %s, but no hub is connected", hit.name)
+            self._sound(Sound.ERROR)
+            return
+        if self._state is State.THINKING and not self._parlour:
+            _LOGGER.debug("wake word ignored: the driver would hang on a second pipeline now")
+            return
+        if self._state is State.SPEAKING and self._orphaned:
+            self._player.flush()
+        elif self._state in (State.SPEAKING, State.THINKING):
+            self._barged_in = True
+            if self._parlour:
+                self._player.hold()  # the hub decides: flush or resume
+            else:
+                self._player.flush()
+        _LOGGER.info("wake word %s", hit.name)
+        self._driver.send(Detection(name=hit.name, timestamp=milliseconds(hit.position)))
+        pre_roll = round(self._settings.wake.pre_roll * SPEECH.rate)
+        self._listen(State.LISTENING, hit.position - pre_roll)
+        self._sound(Sound.AWAKE)
+
+    @property
+    def _streaming(self) -> bool:
+        return self._state in (State.LISTENING, State.FOLLOW_UP)
+
+    def _listen(self, state: State, position: int) -> None:
+        self._question = self._quiet = self._orphaned = False
+        if not self._barged_in:
+            self._turn = None  # the driver has yet to name the new one
+        self._driver.send(RunPipeline(PipelineStage.ASR, PipelineStage.TTS))
+        self._uplink.begin(position)
+        self._enter(state)
+
+    # ---- link
+
+    def received(self, event: Event) -> None:
+        """Take an event from the driver; types that mean nothing here are ignored.
+
+        Raises:
+            MalformedFrame: a field is missing or of a wrong type; the link is to be closed.
+        """
+        handler = self._handlers.get(event.type)
+        if handler is not None:
+            handler(event)
+
+    def link_lost(self) -> None:
+        """The driver is gone. What was received of a reply may still be heard.
+
+        A turn that had no reply yet, or a reply that is cut off, ends in the error sound. A mute
+        outlives the link: only `run-satellite` ends it.
+        """
+        self._ready = self._parlour = False
+        self._turn = self._reply_turn = None
+        if self._state in (State.IDLE, State.MUTED):
+            return
+        _LOGGER.warning("hub gone while %s", self._state)
+        if self._state is State.SPEAKING and not self._player.held:
+            self._orphaned = True
+            self._cut_off = self._cut_off or self._player.open
+            self._complete()
+        else:
+            self._fail()
+
+    def _on_run(self, _: Event) -> None:
+        self._ready = True
+        if self._muted and not self._settings.muted:
+            self._muted = False
+            self._wake.reset()
+        if self._state is State.MUTED:
+            self._rest()
+
+    def _on_pause(self, _: Event) -> None:
+        self._ready = False
+        self._muted = True
+        self._uplink.forget()
+        self._rest()
+
+    def _on_transcribe(self, event: Event) -> None:
+        self._turn = self._note_turn(event)
+        if self._barged_in:
+            self._barged_in = False
+            if self._player.active:  # a hub that forgot to flush
+                self._drop_reply()
+
+    def _on_voice_started(self, _: Event) -> None:
+        if self._state is State.FOLLOW_UP and not self._barged_in:
+            self._enter(State.LISTENING)
+
+    def _on_heard_all(self, _: Event) -> None:
+        if self._streaming and not self._barged_in:
+            self._uplink.end()
+            self._enter(State.THINKING)
+            self._sound(Sound.DONE)
+
+    def _on_synthesize(self, event: Event) -> None:
+        text = event.data.get("text")
+        if not self._barged_in:
+            self._question = isinstance(text, str) and text.rstrip().endswith("?")
+
+    def _on_audio_start(self, event: Event) -> None:
+        audio_format = reply_format(event)
+        turn = self._note_turn(event)
+        if self._barged_in:
+            if self._player.held:
+                self._player.begin(audio_format)
+            return
+        self._uplink.end()
+        if self._player.active and (self._orphaned or turn != self._reply_turn):
+            self._drop_reply()
+        self._orphaned = self._cut_off = False
+        self._reply_turn = turn
+        self._turn = turn or self._turn
+        self._player.begin(audio_format)
+        if self._state is not State.SPEAKING:
+            self._enter(State.SPEAKING)
+
+    def _on_audio_chunk(self, event: Event) -> None:
+        # After a barge-in with a stock driver the player is closed, so the old reply goes nowhere.
+        if event.payload and not self._orphaned:
+            self._player.feed(event.payload)
+
+    def _on_audio_stop(self, _: Event) -> None:
+        if self._player.open and not self._orphaned:
+            self._complete()
+
+    def _on_error(self, event: Event) -> None:
+        turn = turn_of(event)
+        stale = turn is not None and (turn == self._turn) is self._barged_in
+        if stale and self._turn is not None:
+            return
+        _LOGGER.info("the driver ended the turn: %s", event.data.get("code"))
+        if self._state not in (State.IDLE, State.MUTED) and not self._orphaned:
+            self._fail()
+
+    def _on_flush(self, event: Event) -> None:
+        """Stop playing, report what was heard; no `played` follows.
+
+        It ends the turn it names, in whatever state; a newer turn, begun by barge-in, goes on.
+        """
+        turn = Flush.from_event(event).turn
+        self._parlour = True
+        if turn == self._reply_turn:
+            self._drop_reply()
+        elif turn == self._turn:
+            self._driver.send(Playback(turn, 0))
+        else:
+            return
+        newer = self._barged_in or (self._turn != turn and self._state is not State.SPEAKING)
+        if not newer:
+            self._uplink.end()
+            self._rest()
+
+    def _on_hold(self, event: Event) -> None:
+        if Hold.from_event(event).turn == self._reply_turn and self._player.active:
+            self._player.hold()
+
+    def _on_resume(self, event: Event) -> None:
+        if Resume.from_event(event).turn != self._reply_turn or not self._player.held:
+            return
+        self._player.resume()
+        self._ends_by = self._end_time()
+        if self._barged_in:  # the hub heard nothing of worth: the old reply goes on
+            self._barged_in = False
+            self._uplink.end()
+            self._enter(State.SPEAKING)
+
+    def _note_turn(self, event: Event) -> str | None:
+        turn = turn_of(event)
+        self._parlour = self._parlour or turn is not None
+        return turn
+
+    # ---- player
+
+    def reply_started(self) -> None:
+        """The speaker has taken the first sample of a reply."""
+        _LOGGER.info("reply begins to play")
+        self._report()
+
+    def reply_drained(self) -> None:
+        """The speaker has taken the last sample of a reply."""
+        if self._state is not State.SPEAKING or self._player.active:
+            return
+        _LOGGER.info("reply has been played, %d underruns", self._player.underruns)
+        if self._orphaned:
+            if self._cut_off:
+                self._sound(Sound.ERROR)
+            self._rest()
+            return
+        self._report()
+        self._driver.send(Played())
+        if self._question and self._settings.follow_up.enabled and not self._muted and self._ready:
+            self._listen(State.FOLLOW_UP, self._uplink.now)
+        else:
+            self._rest()
+
+    def _report(self) -> None:
+        if self._parlour and self._reply_turn is not None and not self._orphaned:
+            self._driver.send(Playback(self._reply_turn, self._player.samples_played))
+
+    def _drop_reply(self) -> None:
+        self._player.flush()
+        self._report()
+
+    def _complete(self) -> None:
+        self._player.end()
+        self._ends_by = self._end_time()
+
+    def _end_time(self) -> float:
+        return self._clock.time() + self._player.remaining + self._settings.timeouts.margin
+
+    def _sound(self, sound: Sound) -> None:
+        pcm = self._sounds.get(sound)
+        if pcm is not None:
+            self._player.sound(pcm)
+
+    # ---- states and their watchdogs
+
+    def _rest(self) -> None:
+        self._barged_in = self._orphaned = self._cut_off = False
+        self._uplink.end(say=False)
+        if self._player.active:
+            self._player.flush()
+        self._enter(State.MUTED if self._muted else State.IDLE)
+
+    def _fail(self) -> None:
+        quiet = self._quiet
+        self._rest()
+        if not quiet:
+            self._sound(Sound.ERROR)
+
+    def _enter(self, state: State) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        _LOGGER.debug("%s -> %s", self._state, state)
+        self._state = state
+        timeouts = self._settings.timeouts
+        if state is State.LISTENING:
+            self._timer = self._clock.call_later(timeouts.listening, self._too_long)
+        elif state is State.FOLLOW_UP:
+            self._timer = self._clock.call_later(self._settings.follow_up.seconds, self._no_answer)
+        elif state is State.THINKING:
+            self._timer = self._clock.call_later(timeouts.thinking, self._no_reply)
+        elif state is State.SPEAKING:
+            self._progress, self._progress_at = (-1, -1), self._clock.time()
+            self._tick()
+
+    def _too_long(self) -> None:
+        _LOGGER.warning("nobody ended the listening: stopped")
+        self._uplink.end()
+        self._enter(State.THINKING)
+
+    def _no_answer(self) -> None:
+        self._quiet = True
+        self._too_long()
+
+    def _no_reply(self) -> None:
+        _LOGGER.warning("no reply in time")
+        self._fail()
+        if not self._parlour:
+            self._driver.drop("its pipeline may still run, and another one would hang it")
+
+    def _tick(self) -> None:
+        now = self._clock.time()
+        progress = (self._player.samples_played, self._player.samples_received)
+        if progress != self._progress:
+            self._progress, self._progress_at = progress, now
+        stalled = now - self._progress_at >= self._settings.timeouts.stalled
+        over = not self._player.open and not self._player.held and now >= self._ends_by
+        if stalled or over:
+            _LOGGER.warning("the reply stalled: dropped")
+            self._drop_reply()
+            self._fail()
+            return
+        self._timer = self._clock.call_later(REPORT_SECONDS, self._tick)
+        if progress[0]:
+            self._report()

@@ -1,0 +1,1 @@
+"""Wake words: what to say to make the room listen."""
