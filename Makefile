@@ -1,0 +1,35 @@
+# `make` alone lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+MODELS ?= whisper-tiny.en qwen2.5-coder-0.5b-instruct-q4_k_m
+
+.PHONY: help setup models demo test lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv with all that Parlour needs (once; then it takes no time)
+	@deploy/setup.sh
+
+models: setup ## fetch the default models by digest (MODELS="name name" for others)
+	@$(BIN)/python -m hub models pull $(MODELS) || { echo "make models: a model is missing (see above)"; exit 1; }
+
+demo: setup models ## a hub and a satellite on this machine, and one spoken question
+	@$(BIN)/python deploy/demo.py || { echo "make demo: the demo failed (see above)"; exit 1; }
+
+lint: setup ## ruff, mypy --strict, import rules
+	@$(BIN)/ruff check . || { echo "make lint: ruff check found problems (see above)"; exit 1; }
+	@$(BIN)/ruff format --check . || { echo "make lint: run $(BIN)/ruff format"; exit 1; }
+	@$(BIN)/mypy || { echo "make lint: mypy found problems (see above)"; exit 1; }
+	@$(BIN)/lint-imports || { echo "make lint: an import crosses a border (see above)"; exit 1; }
+
+test: setup models lint ## every check and every test
+	@$(BIN)/python -m pytest --ignore=tests/bench || { echo "make test: tests failed (see above)"; exit 1; }
+
+bench: setup models ## measure latencies (tests/bench); wants an idle machine
+	@$(BIN)/python -m pytest -s tests/bench || { echo "make bench: failed (see above)"; exit 1; }
+
+clean: ## remove build results and caches; keeps .venv and models
+	@rm -rf build dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@find hub satellite protocol tests deploy -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# Makes .venv with everything that Parlour needs, and nothing outside it but, on Debian-like
+# systems and only if they are missing, a Python, its venv module and a C++ compiler (apt-get).
+# May be interrupted anywhere and run again; returns at once when there is nothing to do.
+#   PYTHON=/path/to/python   the Python (>= 3.11) to make .venv with
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+venv=.venv
+stamp=$venv/.parlour-setup
+unfinished=$venv/.parlour-setup-unfinished
+log=$venv/setup.log
+extras=hub,satellite,dev
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# ---- nothing to do? ---------------------------------------------------------------------------
+
+# All that decides what is in .venv. The path: an editable install points here.
+# The processor: the compiled wheel depends on it.
+fingerprint() {
+    {
+        cat pyproject.toml deploy/constraints.txt deploy/setup.sh deploy/llama_wheel.py
+        "$venv/bin/python" -VV
+        pwd
+        uname -m
+        grep -c -m1 -w avx2 /proc/cpuinfo || true
+    } | sha256sum
+}
+if [[ -f $stamp && -x $venv/bin/python && "$(fingerprint 2>/dev/null)" == "$(<"$stamp")" ]]; then
+    exit 0
+fi
+
+# ---- one at a time ----------------------------------------------------------------------------
+
+if command -v flock >/dev/null; then
+    exec 9<deploy/setup.sh
+    flock -n 9 || { say "another set-up is running here; waiting for it"; flock 9; }
+fi
+
+# ---- a Python and a compiler ------------------------------------------------------------------
+
+# Installs Debian packages, or says which command would.
+apt_install() {
+    local apt=(apt-get)
+    if ! command -v apt-get >/dev/null; then
+        die "missing: $*. Install it with your system's package manager, then run this again"
+    fi
+    if [[ $EUID -ne 0 ]]; then
+        sudo -n true 2>/dev/null || die "missing packages; run: sudo apt-get install $*"
+        apt=(sudo -n apt-get)
+    fi
+    say "installing $*"
+    "${apt[@]}" -qq update || die "apt-get update failed (see above)"
+    "${apt[@]}" -qq install -y --no-install-recommends "$@" >/dev/null ||
+        die "apt-get install $* failed (see above)"
+}
+
+is_recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+        if is_recent "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+install_python() {
+    local version
+    [[ -z ${PYTHON:-} ]] || die "PYTHON=$PYTHON is not a Python >= 3.11"
+    for version in 3.13 3.12 3.11; do
+        if apt-cache show "python$version-venv" >/dev/null 2>&1; then
+            apt_install "python$version" "python$version-venv"
+            return
+        fi
+    done
+    # no package lists yet (a bare container), or only under the plain name
+    apt_install python3 python3-venv
+}
+
+# pip does not install atomically: what an interrupted set-up left may look whole and not be.
+works() {
+    [[ ! -e $unfinished ]] && "$venv/bin/python" -m pip --version >/dev/null 2>&1 &&
+        is_recent "$venv/bin/python"
+}
+
+if ! works; then
+    python=$(find_python) || {
+        install_python
+        python=$(find_python) || die "no Python >= 3.11 found; install one, or set PYTHON=..."
+    }
+    if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+        apt_install "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+    fi
+fi
+compiler=${CXX:-}
+for candidate in c++ g++ clang++; do
+    [[ -n $compiler ]] || compiler=$(command -v "$candidate" || true)
+done
+[[ -n $compiler ]] || apt_install g++
+
+# ---- the virtual environment ------------------------------------------------------------------
+
+# Runs a long command with its output in the log; shows that it is alive.
+step() {
+    local label=$1 began=$SECONDS child
+    shift
+    "$@" >"$log" 2>&1 &
+    child=$!
+    trap 'kill "$child" 2>/dev/null; exit 130' INT TERM
+    while kill -0 "$child" 2>/dev/null; do
+        sleep 0.5
+        if [[ -t 1 ]]; then
+            printf '\r\033[Ksetup: %s, %d s' "$label" $((SECONDS - began))
+        elif (((SECONDS - began) % 30 == 29)); then
+            say "$label, $((SECONDS - began)) s"
+            sleep 1
+        fi
+    done
+    trap - INT TERM
+    if [[ -t 1 ]]; then printf '\r\033[K'; fi
+    if ! wait "$child"; then
+        tail -n 20 "$log" >&2
+        die "$label: failed; the whole log: $log"
+    fi
+    say "$label: done in $((SECONDS - began)) s"
+}
+
+rm -f "$stamp"
+if ! works; then
+    say "making $venv with $python"
+    "$python" -m venv --clear "$venv" || die "could not make $venv (see above)"
+fi
+touch "$unfinished"
+pip=("$venv/bin/python" -m pip --disable-pip-version-check)
+step "upgrading pip" "${pip[@]}" install --upgrade pip
+# first, so that the next step finds it and does not compile it by other rules
+"$venv/bin/python" deploy/llama_wheel.py || die "llama-cpp-python could not be installed (see above)"
+step "installing Parlour and what it needs" \
+    "${pip[@]}" install -c deploy/constraints.txt -e ".[$extras]"
+
+# ---- done -------------------------------------------------------------------------------------
+
+rm "$unfinished"
+fingerprint >"$stamp.new"
+mv "$stamp.new" "$stamp"
+say "ready: $venv"
