@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from protocol.settings import ConfigError
 from protocol.transport import BadUri
 from satellite.audio.devices import MICROPHONES, SPEAKERS, DeviceError
-from protocol.settings import ConfigError
 from satellite.config import Settings, load_settings
 from satellite.wake.base import WakeError
 

@@ -1,0 +1,169 @@
+"""The main job, once: a satellite hears its wake word and a question, the hub answers aloud.
+
+Starts a hub process and a satellite process that talk over a real socket. The satellite's
+microphone is a recording, spoken by the hub's own voice; what its speaker plays is written to a
+wave file. Exits 0 only if the reply was really played. `make demo` runs it.
+"""
+
+import argparse
+import asyncio
+import re
+import sys
+import time
+from array import array
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from protocol.audio import SPEECH, Converter, level, read_wav
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "demo-output"
+QUESTION = "Hey Jarvis, why is sleep important?"
+START_TIMEOUT = 120.0  # seconds; a cold disk takes its time to read the models
+TURN_TIMEOUT = 60.0
+SILENCE_DBFS = -50.0
+
+
+class DemoFailed(Exception):
+    """The demo did not show what it is to show; the message says what went wrong."""
+
+
+class Process:
+    """A child whose output is shown line by line, and waited for."""
+
+    def __init__(self, name: str, child: asyncio.subprocess.Process) -> None:
+        self.name = name
+        self.lines: list[str] = []
+        self._child = child
+
+    async def wait_for(self, pattern: str, timeout: float) -> re.Match[str]:
+        """Show lines until one matches `pattern`; lines seen before count too."""
+        for line in self.lines:
+            if match := re.search(pattern, line):
+                return match
+        assert self._child.stdout is not None
+        try:
+            async with asyncio.timeout(timeout):
+                while raw := await self._child.stdout.readline():
+                    line = raw.decode(errors="replace").rstrip()
+                    self.lines.append(line)
+                    print(f"  {self.name:<9} | {line}", flush=True)
+                    if match := re.search(pattern, line):
+                        return match
+        except TimeoutError:
+            raise DemoFailed(
+                f"the {self.name} said nothing like {pattern!r} in {timeout:g} s"
+            ) from None
+        raise DemoFailed(f"the {self.name} ended with exit code {await self._child.wait()}")
+
+
+@asynccontextmanager
+async def running(name: str, *arguments: str) -> AsyncIterator[Process]:
+    """Run `python -m ARGUMENTS` while the block lasts."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-u",
+        "-m",
+        *arguments,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield Process(name, child)
+    finally:
+        if child.returncode is None:
+            child.terminate()
+        try:
+            await asyncio.wait_for(child.communicate(), 10)
+        except TimeoutError:
+            child.kill()
+            await child.wait()
+
+
+async def speak_question(text: str, path: Path) -> None:
+    """Have the hub's own voice say the wake word and the question."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "hub",
+        "say",
+        text,
+        str(path),
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await asyncio.wait_for(child.communicate(), START_TIMEOUT)
+    if child.returncode != 0:
+        raise DemoFailed(f"no question could be made: {errors.decode().strip()}")
+
+
+def seconds_of_sound(path: Path) -> float:
+    """Return how much of a wave file is louder than silence, in seconds."""
+    form, pcm = read_wav(path)
+    converter = Converter(form, SPEECH)
+    samples = array("h", converter.process(pcm) + converter.flush())
+    block = SPEECH.rate // 50
+    blocks = (samples[start : start + block].tobytes() for start in range(0, len(samples), block))
+    return sum(level(sound) > SILENCE_DBFS for sound in blocks) / 50
+
+
+async def demo(question: str) -> None:
+    """Run one turn; raises DemoFailed where it does not come to its end."""
+    OUTPUT.mkdir(exist_ok=True)
+    spoken, answer = OUTPUT / "question.wav", OUTPUT / "answer.wav"
+    config = OUTPUT / "hub.toml"
+    config.write_text(
+        f'[store]\npath = "{OUTPUT / "hub.db"}"\n\n[log]\nlevel = "warning"\n', encoding="utf-8"
+    )
+    answer.unlink(missing_ok=True)
+
+    print(f"1. The hub's own voice says: {question}")
+    await speak_question(question, spoken)
+    print(f"   {spoken.relative_to(ROOT)}")
+    print("2. A hub starts.")
+    async with running(
+        "hub", "hub", "--config", str(config), "serve", "--show", "--listen", "tcp://127.0.0.1:0"
+    ) as hub:
+        address = (await hub.wait_for(r"listening for satellites on (\S+)", START_TIMEOUT))[1]
+        await hub.wait_for(r"^ready", START_TIMEOUT)
+        print("3. A satellite starts; its microphone hears the recording.")
+        async with running(
+            "satellite",
+            *("satellite", "run", "--hub", address, "--room", "Demo room"),
+            *("--microphone", f"wave:{spoken}", "--speaker", f"wave:{answer}"),
+        ) as satellite:
+            began = time.monotonic()
+            await satellite.wait_for("ready", START_TIMEOUT)
+            outcome = (await hub.wait_for(r"turn ended: (\S+)", TURN_TIMEOUT))[1]
+            await hub.wait_for("in all", 5)
+            if outcome != "answered":
+                raise DemoFailed(f"the turn ended: {outcome}")
+            if not any("first_audio_played" in line for line in hub.lines):
+                raise DemoFailed("the satellite never said that it played the reply")
+            elapsed = time.monotonic() - began
+    played = seconds_of_sound(answer)
+    if played < 0.5:
+        raise DemoFailed(f"{answer} holds {played:.1f} s of sound: the reply was not played")
+    print(f"4. Done in {elapsed:.1f} s. The satellite's speaker played {played:.1f} s of sound:")
+    print(f"   {answer.relative_to(ROOT)}")
+
+
+def main() -> int:
+    """Run the demo; 0 only if the reply was played."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("question", nargs="?", default=QUESTION, help="begins with the wake word")
+    arguments = parser.parse_args()
+    try:
+        asyncio.run(demo(arguments.question))
+    except DemoFailed as exc:
+        print(f"demo failed: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

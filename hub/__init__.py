@@ -1,0 +1,1 @@
+"""The hub: hears, thinks and speaks for every room."""

@@ -1,0 +1,123 @@
+"""The command line of the hub: `parlour-hub` or `python -m hub`."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from hub.config import Settings, load_settings
+from hub.engines.base import EngineError
+from hub.models.catalogue import CatalogueError, UnknownModel
+from hub.models.fetch import FetchFailed, ModelMissing
+from protocol.audio import BadFormat, BadWav
+from protocol.settings import ConfigError
+from protocol.transport import BadUri
+
+_EPILOG = """\
+try it, step by step:
+  parlour-hub models pull                        fetch the models that this machine needs
+  parlour-hub say "Good morning." hello.wav      words to sound
+  parlour-hub transcribe hello.wav               sound to words
+  parlour-hub ask "Why is the sky blue?"         words to an answer
+  parlour-hub serve --show                       all of it, for satellites; prints each turn
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="parlour-hub",
+        description="Hears, thinks and speaks for every room. Nothing leaves this machine.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (hub.toml)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the hub until it is stopped")
+    serve.add_argument("--listen", metavar="URI", help="where satellites dial in")
+    serve.add_argument(
+        "--show", action="store_true", help="print each turn as it happens, with what was said"
+    )
+    ask = commands.add_parser("ask", help="print the answer to a question")
+    ask.add_argument("text", metavar="TEXT")
+    say = commands.add_parser("say", help="speak a text into a wave file")
+    say.add_argument("text", metavar="TEXT")
+    say.add_argument("wav", type=Path, metavar="OUT.wav")
+    transcribe = commands.add_parser("transcribe", help="print what is said in a wave file")
+    transcribe.add_argument("wav", type=Path, metavar="IN.wav")
+    models = commands.add_parser("models", help="list, fetch and verify models")
+    actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="which models there are, and which are here")
+    pull = actions.add_parser("pull", help="fetch models by digest; goes on where it was cut off")
+    verify = actions.add_parser("verify", help="hash the files of the models that are here")
+    for action in (pull, verify):
+        action.add_argument("names", nargs="*", metavar="NAME", help="default: the ones needed")
+    commands.add_parser("doctor", help="check this machine and say what to do")
+    return parser
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
+    listen = getattr(arguments, "listen", None)
+    return {} if listen is None else {"link.listen": listen}
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Run the chosen command; each is imported only when it is."""
+    match arguments.command:
+        case "serve":
+            from hub.commands.serve import serve
+
+            return asyncio.run(serve(settings, show=arguments.show))
+        case "models":
+            from hub.commands import models
+
+            match arguments.action:
+                case "list":
+                    return models.list_models(settings)
+                case "pull":
+                    return models.pull_models(settings, arguments.names)
+                case _:
+                    return models.verify_models(arguments.names)
+        case "doctor":
+            from hub.commands.doctor import doctor
+
+            return asyncio.run(doctor(settings))
+    from hub.commands import once
+
+    match arguments.command:
+        case "ask":
+            return asyncio.run(once.ask(settings, arguments.text))
+        case "say":
+            return asyncio.run(once.say(settings, arguments.text, arguments.wav))
+        case _:
+            return asyncio.run(once.transcribe(settings, arguments.wav))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; what goes wrong is one line on stderr that says what to do."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level="WARNING", format="%(message)s")
+    try:
+        return _run(arguments, load_settings(arguments.config, _overrides(arguments)))
+    except (
+        ConfigError,
+        EngineError,
+        CatalogueError,
+        UnknownModel,
+        FetchFailed,
+        ModelMissing,
+        BadFormat,
+        BadWav,
+        BadUri,
+        OSError,
+    ) as exc:
+        print(f"parlour-hub: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Composes the hub, starts and stops it in order."""
+
+import asyncio
+import logging
+from functools import partial
+
+from hub.config import Settings, store_path
+from hub.conversation.pipeline import Engines, Pipeline, Watcher
+from hub.conversation.room import Rooms
+from hub.conversation.turn import Mark, Turn
+from hub.engines.base import LanguageModel
+from hub.engines.registry import make_llm, make_stt, make_tts, make_vad
+from hub.engines.supervisor import Supervised
+from hub.service.satellites import SatelliteServer
+from hub.store import Store
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Hub:
+    """One running hub.
+
+    Args:
+        settings: all of them.
+        watch: told of each step of each turn as it happens, with its text.
+    """
+
+    def __init__(self, settings: Settings, watch: Watcher | None = None) -> None:
+        self._watch = watch
+        # On a thread, since making an engine may hash its model's files.
+        self.engines = Engines(
+            stt=Supervised("stt", partial(asyncio.to_thread, make_stt, settings)),
+            llm=Supervised(
+                "llm", partial(asyncio.to_thread, make_llm, settings), warm=self._share_prompt
+            ),
+            tts=Supervised("tts", partial(asyncio.to_thread, make_tts, settings)),
+            vad=Supervised("vad", partial(asyncio.to_thread, make_vad, settings)),
+        )
+        self._transcripts = settings.log.transcripts
+        self.store = Store(
+            store_path(settings.store), text=settings.store.text, days=settings.store.days
+        )
+        self.pipeline = Pipeline(self.engines, settings, self._step)
+        self.rooms = Rooms(self.pipeline, settings.memory, self._ended)
+        self._satellites = SatelliteServer(self.rooms, settings)
+
+    async def start(self) -> str:
+        """Listen for satellites at once and load the models meanwhile; return the address.
+
+        Raises:
+            OSError: the address is taken or cannot be had.
+        """
+        address = await self._satellites.start()
+        self.store.start()
+        for engine in self._supervised():
+            engine.start()
+        return address
+
+    async def ready(self, timeout: float) -> None:
+        """Wait until all engines are loaded.
+
+        Raises:
+            EngineUnavailable: one failed, or takes longer than `timeout` seconds.
+        """
+        async with asyncio.TaskGroup() as waits:
+            for engine in self._supervised():
+                waits.create_task(engine.get(timeout=timeout))
+
+    async def close(self) -> None:
+        """Send the satellites away, end their turns, free the models, write the record."""
+        await self._satellites.close()
+        await self.rooms.close()
+        await asyncio.gather(*(engine.close() for engine in self._supervised()))
+        await self.store.close()
+
+    def _supervised(self) -> tuple[Supervised, ...]:  # type: ignore[type-arg] # of any engine
+        return (self.engines.vad, self.engines.tts, self.engines.stt, self.engines.llm)
+
+    async def _share_prompt(self, llm: LanguageModel) -> None:
+        """Compute the system prompt once for all rooms."""
+        await llm.prefill("", [self.pipeline.system])
+
+    def _step(self, turn: Turn, step: str, text: str) -> None:
+        if self._transcripts and text:
+            _LOGGER.info("turn %s %s: %s: %s", turn.id, turn.room, step, text)
+        if self._watch is not None:
+            self._watch(turn, step, text)
+
+    def _ended(self, turn: Turn) -> None:
+        record = turn.record
+        answer = record.between(Mark.SPEECH_END, Mark.FIRST_AUDIO_SENT)
+        _LOGGER.info(
+            "turn %s %s: %s in %.2f s; speech end to audio %s; %d of %d prompt tokens reused; %s",
+            turn.id,
+            turn.room,
+            turn.outcome,
+            record.total(),
+            f"{answer:.2f} s" if answer is not None else "-",
+            record.tokens.reused_tokens,
+            record.tokens.prompt_tokens,
+            " ".join(f"{name}+{seconds:.2f}" for name, seconds in record.stages()),
+        )
+        self.store.add(turn)
+        if self._watch is not None:
+            self._watch(turn, "ended", str(turn.outcome))

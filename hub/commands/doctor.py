@@ -1,0 +1,103 @@
+"""`parlour-hub doctor`: check that this machine can run the hub, and say what to do."""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+
+from hub.config import Settings, store_path
+from hub.engines.base import Engine, EngineError
+from hub.engines.registry import (
+    default_models,
+    llm_model,
+    make_llm,
+    make_stt,
+    make_tts,
+    make_vad,
+)
+from hub.models import fetch
+from hub.models.catalogue import find_model
+from protocol.connection import ProtocolError
+from protocol.settings import ConfigError
+from protocol.transport import serve
+
+_MIN_FREE_BYTES = 1 << 30
+
+
+async def doctor(settings: Settings) -> int:
+    """Print one line for each check; 1 if something keeps the hub from working."""
+    makers: list[tuple[str, Callable[[Settings], Engine]]] = [
+        ("voice activity", make_vad),
+        ("speech-to-text", make_stt),
+        ("language model", make_llm),
+        ("text-to-speech", make_tts),
+    ]
+    good = [
+        _check("processor and memory", _machine(settings)),
+        _check("models", _models(settings)),
+        _check("record of turns", _store(settings)),
+        await _check_async("satellite port", _port(settings)),
+    ]
+    for name, make in makers:
+        good.append(await _check_async(name, _engine(make, settings)))
+    print("all is well" if all(good) else "something needs you: see the lines with ✗")
+    return 0 if all(good) else 1
+
+
+def _check(name: str, outcome: tuple[bool, str]) -> bool:
+    good, text = outcome
+    print(f"{'✓' if good else '✗'} {name}: {text}", flush=True)
+    return good
+
+
+async def _check_async(name: str, outcome: Awaitable[tuple[bool, str]]) -> bool:
+    return _check(name, await outcome)
+
+
+def _machine(settings: Settings) -> tuple[bool, str]:
+    cores = len(os.sched_getaffinity(0))
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    text = f"{cores} cores, {free / 1e9:.1f} GB free; language model: {llm_model(settings.llm)}"
+    if free < _MIN_FREE_BYTES:
+        return False, f"{text}; less than 1 GB is free: close something"
+    return True, text
+
+
+def _models(settings: Settings) -> tuple[bool, str]:
+    for name in default_models(settings):
+        for state in fetch.verify(find_model(name)):
+            if state.status is not fetch.FileStatus.OK:
+                return False, f"{name}: {state}; run: parlour-hub models pull {name}"
+    return True, f"complete, in {fetch.models_dir()}"
+
+
+def _store(settings: Settings) -> tuple[bool, str]:
+    path = store_path(settings.store)
+    folder = next(parent for parent in path.parents if parent.exists())
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        return False, f"{path} cannot be written; set store.path"
+    return True, f"{path}, {shutil.disk_usage(folder).free / 1e9:.1f} GB free"
+
+
+async def _port(settings: Settings) -> tuple[bool, str]:
+    async def refuse(_: object) -> None:
+        """Only the port is tried."""
+
+    try:
+        server = await serve(settings.link.listen, refuse)
+    except (OSError, ProtocolError, ValueError) as exc:
+        return False, f"{settings.link.listen}: {exc} (is a hub running already?)"
+    await server.close()
+    return True, f"{settings.link.listen} is free"
+
+
+async def _engine(make: Callable[[Settings], Engine], settings: Settings) -> tuple[bool, str]:
+    began = time.monotonic()
+    try:
+        engine = await asyncio.to_thread(make, settings)
+        await engine.load()
+    except (EngineError, ConfigError, OSError) as exc:
+        return False, str(exc)
+    await engine.close()
+    return True, f"{engine.name} loads in {time.monotonic() - began:.1f} s"

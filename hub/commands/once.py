@@ -1,0 +1,68 @@
+"""`parlour-hub ask`, `say` and `transcribe`: one step alone, without a server."""
+
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+from hub.config import Settings
+from hub.conversation.clauses import ClauseSplitter
+from hub.conversation.honesty import missing_ability
+from hub.conversation.prompt import DEFAULT_PERSONA, system_prompt
+from hub.conversation.reply import write_reply
+from hub.conversation.speakable import Speakable
+from hub.conversation.turn import Turn
+from hub.engines.base import Message
+from hub.engines.registry import make_llm, make_stt, make_tts
+from protocol.audio import SPEECH, Converter, WavWriter, read_wav
+
+
+async def transcribe(settings: Settings, path: Path) -> int:
+    """Print what is said in a wave file of any rate, width and channel count."""
+    form, pcm = read_wav(path)
+    converter = Converter(form, SPEECH)
+    sound = converter.process(pcm) + converter.flush()
+    stt = make_stt(settings)
+    await stt.load()
+    try:
+        print((await stt.transcribe(sound, language=settings.language)).text)
+    finally:
+        await stt.close()
+    return 0
+
+
+async def say(settings: Settings, text: str, path: Path) -> int:
+    """Speak `text` into a wave file."""
+    tts = make_tts(settings)
+    await tts.load()
+    splitter, speakable = ClauseSplitter(), Speakable()
+    try:
+        with WavWriter(path, tts.format) as wav:
+            for clause in [*splitter.push(text), *splitter.flush()]:
+                async with aclosing(tts.synthesize(speakable.push(clause))) as speech:
+                    async for pcm in speech:
+                        wav.write(pcm)
+    finally:
+        await tts.close()
+    print(f"wrote {path}", file=sys.stderr)
+    return 0
+
+
+async def ask(settings: Settings, text: str) -> int:
+    """Print the reply to `text` as it is written, with the same checks as a spoken turn."""
+    if (answer := missing_ability(text)) is not None:
+        print(answer)
+        return 0
+    llm = make_llm(settings)
+    await llm.load()
+    persona = settings.llm.persona or DEFAULT_PERSONA
+    messages = [Message("system", system_prompt(persona, settings.name)), Message("user", text)]
+    try:
+        async with aclosing(
+            write_reply(Turn("ask"), llm, messages, max_tokens=settings.llm.max_reply_tokens)
+        ) as reply:
+            async for clause in reply:
+                print(clause.strip(), end=" ", flush=True)
+        print()
+    finally:
+        await llm.close()
+    return 0

@@ -1,0 +1,1 @@
+"""One spoken turn, from the first sound to the last word."""

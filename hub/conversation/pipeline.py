@@ -1,0 +1,331 @@
+"""Sound → transcript → reply → clauses → speech, each part while the one before still works."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from hub.config import Settings
+from hub.conversation.endpoint import (
+    Endpointer,
+    EndReason,
+    SpeechPaused,
+    SpeechStarted,
+    Utterance,
+)
+from hub.conversation.honesty import missing_ability
+from hub.conversation.memory import Memory
+from hub.conversation.nonsense import Verdict, judge
+from hub.conversation.prompt import DEFAULT_PERSONA, system_prompt
+from hub.conversation.reply import write_reply
+from hub.conversation.speakable import Speakable
+from hub.conversation.turn import Mark, Outcome, Turn
+from hub.conversation.wake_phrase import strip_wake_phrase
+from hub.engines.base import (
+    EngineError,
+    LanguageModel,
+    Message,
+    SpeechToText,
+    TextToSpeech,
+    VoiceActivity,
+)
+from hub.engines.supervisor import Supervised
+from protocol.audio import PcmFormat
+
+_LOGGER = logging.getLogger(__name__)
+
+_QUEUED_CLAUSES = 8
+_LOADING_PATIENCE = 20.0  # seconds that a turn waits for an engine which is still loading
+_PLAYED_MARGIN = 5.0  # seconds that a reply may take longer to play than its speech is long
+_APOLOGY_TIMEOUT = 10.0
+APOLOGY = "Sorry, something went wrong. Please try again."
+NO_ANSWER = "Sorry, I have no answer to that."
+
+Watcher = Callable[[Turn, str, str], None]
+"""Told of each step of a turn as it happens: the turn, the step's name, its text or ''."""
+
+
+class Peer(Protocol):
+    """Whoever had the wake word and has the speaker; what a turn tells it as it goes on."""
+
+    async def listening(self, turn: Turn) -> None:
+        """Say that sound is being listened to."""
+
+    async def voice_started(self, turn: Turn) -> None:
+        """Say that somebody speaks."""
+
+    async def voice_stopped(self, turn: Turn) -> None:
+        """Say that they have finished; no more sound is needed."""
+
+    async def transcript(self, turn: Turn, text: str) -> None:
+        """Tell what was said."""
+
+    async def clause(self, turn: Turn, text: str) -> None:
+        """Tell what the speech that comes next says."""
+
+    async def audio_start(self, turn: Turn, form: PcmFormat) -> None:
+        """Begin the reply's speech; all of it is in `form`."""
+
+    async def audio(self, turn: Turn, pcm: bytes) -> None:
+        """Send some of it."""
+
+    async def audio_stop(self, turn: Turn) -> None:
+        """Say that all of it is sent."""
+
+    async def failed(self, turn: Turn, code: str, text: str) -> None:
+        """Say that this turn has no reply, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """One engine for each role, shared by all rooms."""
+
+    stt: Supervised[SpeechToText]
+    llm: Supervised[LanguageModel]
+    tts: Supervised[TextToSpeech]
+    vad: Supervised[VoiceActivity]
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """A clause on its way to the voice, with the revision that it belongs to."""
+
+    revision: int
+    text: str
+
+
+class _NothingSaid(Exception):
+    """There is nothing to answer; the message says why."""
+
+
+class Pipeline:
+    """Runs turns; holds no state of any of them.
+
+    Args:
+        engines: the models.
+        settings: the hub's.
+        watch: told of each step.
+        abilities: what tools can do here; see `hub.conversation.honesty`.
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        settings: Settings,
+        watch: Watcher,
+        abilities: frozenset[str] = frozenset(),
+    ) -> None:
+        self.engines = engines
+        self._settings = settings
+        self._watch = watch
+        self._abilities = abilities
+        self.system = Message(
+            "system", system_prompt(settings.llm.persona or DEFAULT_PERSONA, settings.name)
+        )
+
+    async def prepare(self, room: str, memory: Memory) -> None:
+        """Fill the language model's cache with what the room's next prompt begins with."""
+        llm = await self.engines.llm.get(timeout=_LOADING_PATIENCE)
+        await llm.prefill(room, [self.system, *memory.messages()])
+
+    async def run(
+        self,
+        turn: Turn,
+        sound: AsyncIterator[bytes],
+        peer: Peer,
+        memory: Memory,
+        wake_phrase: str | None = None,
+    ) -> None:
+        """Answer what is said in `sound` (16 kHz mono 16-bit), aloud, through `peer`.
+
+        Returns when the reply was played. An engine that fails ends the turn with an apology. The
+        caller remembers the turn, if it is to be.
+        """
+        try:
+            turn.spawn(self._prepare_quietly(turn, memory), "prefill")
+            utterance = await self._listen(turn, sound, peer)
+            text = await self._transcribe(turn, utterance, wake_phrase)
+            turn.transcript = text
+            await peer.transcript(turn, text)
+            self._watch(turn, "transcript", text)
+            await self._answer(turn, text, peer, memory)
+        except _NothingSaid as exc:
+            turn.end(Outcome.NOTHING_SAID)
+            self._watch(turn, "nothing-said", str(exc))
+            await peer.failed(turn, "stt-no-text-recognized", f"Nothing to answer: {exc}")
+        except EngineError as exc:
+            _LOGGER.error("turn %s failed: %s", turn.id, exc)
+            self._watch(turn, "failed", str(exc))
+            await self._apologise(turn, peer)
+        else:
+            turn.end(Outcome.ANSWERED)
+
+    # -- listening ----------------------------------------------------------------------------
+
+    async def _listen(self, turn: Turn, sound: AsyncIterator[bytes], peer: Peer) -> Utterance:
+        vad = await self.engines.vad.get(timeout=_LOADING_PATIENCE)
+        await peer.listening(turn)
+        self._watch(turn, "listening", "")
+        endpointer = Endpointer(vad.stream(), self._settings.turn)
+        try:
+            async for event in endpointer.listen(sound):
+                if isinstance(event, SpeechStarted):
+                    turn.mark(Mark.SPEECH_START)
+                    await peer.voice_started(turn)
+                elif isinstance(event, SpeechPaused):
+                    # Each pause may be the last: only the last one counts.
+                    turn.record.marks.pop(Mark.SPEECH_END, None)
+                    turn.mark(Mark.SPEECH_END)
+                else:
+                    utterance = event
+        except EngineError as exc:
+            self.engines.vad.failed(vad, exc)
+            raise
+        turn.mark(Mark.END_OF_TURN)
+        turn.record.speech_seconds = utterance.speech_seconds
+        await peer.voice_stopped(turn)
+        if not utterance.pcm:
+            waited = utterance.reason is EndReason.NO_SPEECH
+            raise _NothingSaid("nobody spoke" if waited else "no speech in the sound")
+        return utterance
+
+    async def _transcribe(self, turn: Turn, utterance: Utterance, wake_phrase: str | None) -> str:
+        stt = await self.engines.stt.get(timeout=_LOADING_PATIENCE)
+        try:
+            transcript = await stt.transcribe(utterance.pcm, language=self._settings.language)
+        except EngineError as exc:
+            self.engines.stt.failed(stt, exc)
+            raise
+        turn.mark(Mark.TRANSCRIPT)
+        text = strip_wake_phrase(transcript.text, wake_phrase)
+        verdict = judge(
+            text,
+            speech_seconds=utterance.speech_seconds,
+            no_speech_prob=transcript.no_speech_prob,
+            avg_logprob=transcript.avg_logprob,
+            compression_ratio=transcript.compression_ratio,
+        )
+        if verdict is not Verdict.OK:
+            raise _NothingSaid(verdict.value)
+        return text
+
+    # -- answering ----------------------------------------------------------------------------
+
+    async def _answer(self, turn: Turn, text: str, peer: Peer, memory: Memory) -> None:
+        """Write the reply and speak it, both at once; returns when it was played."""
+        revision = turn.revision
+        clauses: asyncio.Queue[_Clause | None] = asyncio.Queue(_QUEUED_CLAUSES)
+        try:
+            async with asyncio.TaskGroup() as stages:
+                stages.create_task(self._think(turn, revision, text, memory, clauses))
+                stages.create_task(self._speak(turn, peer, clauses))
+        except ExceptionGroup as group:
+            engine_errors, others = group.split(EngineError)
+            if others is not None or engine_errors is None:
+                raise
+            raise engine_errors.exceptions[0] from None
+        await self._finish_speech(turn, peer)
+
+    async def _think(
+        self,
+        turn: Turn,
+        revision: int,
+        text: str,
+        memory: Memory,
+        clauses: "asyncio.Queue[_Clause | None]",
+    ) -> None:
+        """Write the reply; put its clauses out one by one, and None behind the last."""
+        async with aclosing(self._reply(turn, text, memory)) as reply:
+            async for clause in reply:
+                turn.mark(Mark.FIRST_CLAUSE)
+                turn.reply = f"{turn.reply} {clause.strip()}".strip()
+                await clauses.put(_Clause(revision, clause))
+        if not turn.reply:
+            turn.reply = NO_ANSWER
+            await clauses.put(_Clause(revision, NO_ANSWER))
+        await clauses.put(None)
+
+    async def _reply(self, turn: Turn, text: str, memory: Memory) -> AsyncGenerator[str]:
+        """Yield the clauses of the reply, honest ones only."""
+        if (answer := missing_ability(text, self._abilities)) is not None:
+            yield answer
+            return
+        llm = await self.engines.llm.get(timeout=_LOADING_PATIENCE)
+        messages = [self.system, *memory.messages(), Message("user", text)]
+        reply = write_reply(
+            turn,
+            llm,
+            messages,
+            max_tokens=self._settings.llm.max_reply_tokens,
+            abilities=self._abilities,
+        )
+        try:
+            async with aclosing(reply):
+                async for clause in reply:
+                    yield clause
+        except EngineError as exc:
+            self.engines.llm.failed(llm, exc)
+            raise
+
+    async def _speak(
+        self, turn: Turn, peer: Peer, clauses: "asyncio.Queue[_Clause | None]"
+    ) -> None:
+        """Speak clauses as they come, until None."""
+        speakable = Speakable()
+        while (clause := await clauses.get()) is not None:
+            if turn.is_current(clause.revision) and (words := speakable.push(clause.text)):
+                await self._say(turn, peer, clause.text, words)
+
+    async def _say(self, turn: Turn, peer: Peer, text: str, words: str) -> None:
+        """Send the speech of `words`, which is how `text` is said aloud."""
+        tts = await self.engines.tts.get(timeout=_LOADING_PATIENCE)
+        try:
+            async with aclosing(tts.synthesize(words, voice=self._settings.tts.voice)) as speech:
+                first = True
+                async for pcm in speech:
+                    if first:
+                        first = False
+                        if not turn.playback.started:
+                            await peer.audio_start(turn, tts.format)
+                        await peer.clause(turn, text)
+                        self._watch(turn, "clause", text)
+                        turn.playback.begin_clause(text, tts.format)
+                    turn.playback.sent(len(pcm))
+                    turn.mark(Mark.FIRST_AUDIO_SENT)
+                    await peer.audio(turn, pcm)
+                if not first:
+                    turn.playback.end_clause()
+        except EngineError as exc:
+            self.engines.tts.failed(tts, exc)
+            raise
+
+    async def _finish_speech(self, turn: Turn, peer: Peer) -> None:
+        """Say that all is sent, and wait until it was played."""
+        if not turn.playback.started:
+            await peer.failed(turn, "no-speech", "The reply has nothing that can be said aloud")
+            return
+        await peer.audio_stop(turn)
+        self._watch(turn, "sent", "")
+        if not await turn.playback.wait(_PLAYED_MARGIN):
+            _LOGGER.debug("turn %s: the peer did not say when it had played", turn.id)
+
+    async def _apologise(self, turn: Turn, peer: Peer) -> None:
+        """Say aloud that it failed; where even that fails, send an error."""
+        try:
+            async with asyncio.timeout(_APOLOGY_TIMEOUT):
+                await self._say(turn, peer, APOLOGY, APOLOGY)
+        except (EngineError, TimeoutError):
+            if not turn.playback.started:
+                await peer.failed(turn, "engine-failed", "The hub could not answer")
+                turn.end(Outcome.FAILED)
+                return
+        await self._finish_speech(turn, peer)
+        turn.end(Outcome.FAILED)
+
+    async def _prepare_quietly(self, turn: Turn, memory: Memory) -> None:
+        try:
+            await self.prepare(turn.room, memory)
+        except EngineError as exc:
+            _LOGGER.debug("turn %s: no prefill: %s", turn.id, exc)

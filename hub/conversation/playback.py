@@ -1,0 +1,98 @@
+"""What was sent of a reply, and what of it was heard."""
+
+import asyncio
+from collections.abc import Callable
+
+from hub.conversation.memory import SpokenClause, heard
+from protocol.audio import PcmFormat
+
+_SECONDS_PER_LETTER = 0.065  # of ordinary speech
+
+
+class Playback:
+    """Follows one reply from the first sample sent to the last one played.
+
+    Args:
+        clock: monotonic time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._format: PcmFormat | None = None
+        self._began = 0.0
+        self._clauses: list[SpokenClause] = []
+        self._sent = 0  # samples
+        self._reported: int | None = None  # None: this peer never said
+        self._finished = asyncio.Event()
+
+    @property
+    def started(self) -> bool:
+        """Whether anything was sent."""
+        return self._sent > 0
+
+    @property
+    def seconds_sent(self) -> float:
+        """How long the speech is that was sent so far."""
+        return self._sent / self._format.rate if self._format else 0.0
+
+    @property
+    def clauses(self) -> int:
+        """How many clauses were sent, the current one included."""
+        return len(self._clauses)
+
+    def begin_clause(self, text: str, form: PcmFormat) -> None:
+        """Say that what is sent from now on is the speech of `text`.
+
+        How long it is turns out at `end_clause`; until then its letters tell.
+        """
+        if self._format is None:
+            self._format, self._began = form, self._clock()
+        letters = int(len(text.strip()) * _SECONDS_PER_LETTER * form.rate)
+        self._clauses.append(SpokenClause(text, self._sent, self._sent + letters))
+
+    def sent(self, n_bytes: int) -> None:
+        """Say that so much of the current clause was sent."""
+        assert self._format is not None
+        self._sent += n_bytes // self._format.bytes_per_frame
+
+    def end_clause(self) -> None:
+        """Say that all of the current clause was sent, so that its length is known."""
+        last = self._clauses[-1]
+        self._clauses[-1] = SpokenClause(last.text, last.start, self._sent)
+
+    def report(self, samples_played: int) -> None:
+        """Take the peer's word for how much it has played; it never goes back."""
+        self._reported = min(self._sent, max(self._reported or 0, samples_played))
+
+    def seconds_ago(self) -> float:
+        """Return how long ago the first sample was played, by the last report."""
+        return (self._reported or 0) / self._format.rate if self._format else 0.0
+
+    def finish(self) -> None:
+        """Say that the peer has played everything."""
+        self._reported = self._sent
+        self._finished.set()
+
+    def heard(self) -> str:
+        """Return the text that was heard so far; by elapsed time where the peer never reports."""
+        if self._format is None:
+            return ""
+        played = self._reported
+        if played is None:
+            elapsed = int((self._clock() - self._began) * self._format.rate)
+            played = min(self._sent, elapsed)  # what was not sent was not heard
+        return heard(self._clauses, played)
+
+    async def wait(self, margin: float) -> bool:
+        """Wait until all is played; False where the peer did not say so in time.
+
+        The time is what is left to play, and `margin` seconds.
+        """
+        left = self.seconds_sent - (self._reported or 0) / (
+            self._format.rate if self._format else 1
+        )
+        try:
+            await asyncio.wait_for(self._finished.wait(), left + margin)
+        except TimeoutError:
+            return False
+        return True

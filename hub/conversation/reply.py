@@ -1,0 +1,60 @@
+"""Writes the reply to what was said: clause by clause, honest ones only."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from hub.conversation.clauses import ClauseSplitter
+from hub.conversation.honesty import ReplyCheck
+from hub.conversation.turn import Mark, Turn
+from hub.engines.base import LanguageModel, Message
+
+_SENTENCE_ENDS = (".", "!", "?", "…", '"', "”", ")")
+
+
+async def write_reply(
+    turn: Turn,
+    llm: LanguageModel,
+    messages: Sequence[Message],
+    *,
+    max_tokens: int,
+    abilities: frozenset[str] = frozenset(),
+) -> AsyncGenerator[str]:
+    """Yield the clauses of the model's reply to `messages`, whose last one is the user's.
+
+    A reply that is cut at `max_tokens` ends with its last whole sentence, if it has one. Marks the
+    model's first and last token in the turn's record. Closing it stops the model.
+
+    Args:
+        turn: the turn that the reply belongs to.
+        llm: a loaded model.
+        messages: the whole conversation.
+        max_tokens: the reply is cut there.
+        abilities: what tools can do here; see `hub.conversation.honesty`.
+
+    Raises:
+        EngineError: the model failed.
+    """
+    check, splitter = ReplyCheck(messages[-1].content, abilities), ClauseSplitter()
+    generation = llm.generate(turn.room, messages, max_tokens=max_tokens)
+    turn.record.tokens = generation.stats
+    async with aclosing(generation):
+        async for piece in generation:
+            turn.mark(Mark.FIRST_TOKEN)
+            for clause in splitter.push(piece):
+                review = check.review(clause)
+                for kept in review.say:
+                    yield kept
+                if review.stop:
+                    return
+    turn.mark(Mark.LAST_TOKEN)
+    rest = splitter.flush()
+    if generation.stats.generated_tokens >= max_tokens and turn.record.marks.get(Mark.FIRST_CLAUSE):
+        rest = [clause for clause in rest if clause.rstrip().endswith(_SENTENCE_ENDS)]
+    for clause in rest:
+        review = check.review(clause)
+        for kept in review.say:
+            yield kept
+        if review.stop:
+            return
+    for kept in check.finish().say:
+        yield kept

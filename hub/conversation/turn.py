@@ -1,0 +1,153 @@
+"""A turn: one thing said and the answer to it. This one object owns everything about it."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from hub.conversation.playback import Playback
+from hub.engines.base import GenerationStats
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Mark(StrEnum):
+    """The moments of a turn, in the order in which they come."""
+
+    WAKE = "wake"
+    SPEECH_START = "speech_start"
+    SPEECH_END = "speech_end"
+    END_OF_TURN = "end_of_turn"
+    TRANSCRIPT = "transcript"
+    FIRST_TOKEN = "first_token"  # noqa: S105 - a token of text
+    FIRST_CLAUSE = "first_clause"
+    FIRST_AUDIO_SENT = "first_audio_sent"
+    FIRST_AUDIO_PLAYED = "first_audio_played"
+    LAST_TOKEN = "last_token"  # noqa: S105
+    DONE = "done"
+
+
+class Outcome(StrEnum):
+    """How a turn ended."""
+
+    ANSWERED = "answered"
+    NOTHING_SAID = "nothing-said"  # silence, noise, or words that nobody said
+    INTERRUPTED = "interrupted"  # by the person
+    GONE = "gone"  # the peer went away
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class TurnRecord:
+    """Where the time of a turn went; seconds on the monotonic clock. Holds no text."""
+
+    marks: dict[Mark, float] = field(default_factory=dict)
+    speech_seconds: float = 0.0
+    tokens: GenerationStats = field(default_factory=GenerationStats)
+    clauses: int = 0
+    reply_seconds: float = 0.0
+    revisions: int = 0  # how often something computed was thrown away
+
+    def stages(self) -> list[tuple[str, float]]:
+        """Return the moments in order of time, each with the seconds since the one before it.
+
+        They add up to the whole turn.
+        """
+        ordered = sorted(self.marks.items(), key=lambda item: item[1])
+        stages, before = [], ordered[0][1] if ordered else 0.0
+        for mark, moment in ordered:
+            stages.append((mark.value, moment - before))
+            before = moment
+        return stages
+
+    def elapsed(self, clock: Callable[[], float] = time.monotonic) -> float:
+        """Return the seconds since the first moment."""
+        return clock() - min(self.marks.values()) if self.marks else 0.0
+
+    def total(self) -> float:
+        """Return the seconds from the first moment to the last."""
+        return max(self.marks.values()) - min(self.marks.values()) if self.marks else 0.0
+
+    def between(self, one: Mark, other: Mark) -> float | None:
+        """Return the seconds from `one` to `other`, or None where either did not come."""
+        if one not in self.marks or other not in self.marks:
+            return None
+        return self.marks[other] - self.marks[one]
+
+
+class Turn:
+    """One turn of a room: its revision, its tasks, its times, and the one place that cancels it.
+
+    Everything computed for a turn carries the revision under which it was; what is of an older
+    one is dropped by whoever receives it.
+
+    Args:
+        room: the room's name.
+        clock: monotonic time in seconds.
+    """
+
+    def __init__(self, room: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.id = uuid.uuid4().hex[:12]
+        self.room = room
+        self.revision = 0
+        self.outcome: Outcome | None = None  # None while it goes on
+        self.record = TurnRecord()
+        self.transcript = ""
+        self.reply = ""  # all that was to be said
+        self.playback = Playback(clock)
+        self._clock = clock
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of this turn may be played, remembered or computed any more."""
+        return self.outcome is not None
+
+    def mark(self, mark: Mark, *, ago: float = 0.0, after: Mark | None = None) -> None:
+        """Note that `mark` came `ago` seconds ago, though not before `after`; the first counts."""
+        moment = self._clock() - ago
+        if after is not None:
+            moment = max(moment, self.record.marks.get(after, moment))
+        self.record.marks.setdefault(mark, moment)
+
+    def is_current(self, revision: int) -> bool:
+        """Say whether what was computed under `revision` still counts."""
+        return not self.ended and revision == self.revision
+
+    def revise(self) -> int:
+        """Make everything computed so far stale; return the new revision."""
+        self.revision += 1
+        self.record.revisions += 1
+        return self.revision
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a part of the turn in a task that ends with it."""
+        task = asyncio.create_task(work, name=f"{name} {self.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def end(self, outcome: Outcome) -> None:
+        """Say how the turn ended; the first outcome counts."""
+        if self.outcome is None:
+            self.outcome = outcome
+            self.mark(Mark.DONE)
+
+    async def cancel(self, outcome: Outcome) -> None:
+        """Stop everything that this turn computes, plays or waits for; the only place that does.
+
+        Returns when all of it has stopped. Safe to call twice, and from a task of the turn.
+        """
+        self.end(outcome)
+        me = asyncio.current_task()
+        tasks = [task for task in self._tasks if task is not me]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Exception):
+                    _LOGGER.warning("turn %s: a cancelled stage raised %r", self.id, result)

@@ -1,0 +1,150 @@
+"""What every engine of a role promises, whatever library or machine is behind it.
+
+All engines are asynchronous and cancellable. Blocking model code runs on the engine's own
+thread (`hub.engines.thread`), never on the event loop.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from protocol.audio import PcmFormat
+
+
+class EngineError(Exception):
+    """An engine failed at its work; the turn ends, the engine is restarted."""
+
+
+class BadInput(EngineError):
+    """This input cannot be worked on; the engine is well and goes on."""
+
+
+class EngineUnavailable(EngineError):
+    """An engine is not loaded (yet, or any more); the message says why and what to do."""
+
+
+class Engine(Protocol):
+    """What all engines share."""
+
+    name: str
+
+    async def load(self) -> None:
+        """Load and warm up the model.
+
+        Raises:
+            EngineUnavailable: the library or the model is missing; says what to do.
+            EngineError: the model could not be loaded.
+        """
+
+    async def close(self) -> None:
+        """Free the model; the engine is not used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said, and how sure the model is of it.
+
+    `no_speech_prob` (0..1), `avg_logprob` (per token) and `compression_ratio` are Whisper's own
+    measures; an engine that has none of them reports 0.0, 0.0 and 1.0.
+    """
+
+    text: str
+    language: str
+    no_speech_prob: float = 0.0
+    avg_logprob: float = 0.0
+    compression_ratio: float = 1.0
+
+
+class SpeechToText(Engine, Protocol):
+    """Sound to words."""
+
+    languages: tuple[str, ...]
+
+    async def transcribe(self, pcm: bytes, *, language: str) -> Transcript:
+        """Return what was said.
+
+        Args:
+            pcm: 16 kHz mono 16-bit samples.
+            language: ISO 639-1 code; one of `languages`.
+
+        Raises:
+            BadInput: another language, or half a sample.
+            EngineError: the model failed or hangs.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation, as chat models know it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(slots=True)
+class GenerationStats:
+    """What one reply cost, in tokens; complete once the generation has ended."""
+
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+    generated_tokens: int = 0
+
+
+class Generation(Protocol):
+    """A reply being written: iterate over its text; `aclose` stops the computation."""
+
+    stats: GenerationStats
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        """Iterate over pieces of text as the model writes them."""
+
+    async def aclose(self) -> None:
+        """Stop computing and return once nothing more will come."""
+
+
+class LanguageModel(Engine, Protocol):
+    """Words to a reply, with a prompt cache for each room."""
+
+    async def prefill(self, room: str, messages: Sequence[Message]) -> None:
+        """Compute the cache of a conversation's beginning, while there is time to."""
+
+    def generate(self, room: str, messages: Sequence[Message], *, max_tokens: int) -> Generation:
+        """Begin a reply to `messages`, whose last one is the user's."""
+
+    def forget(self, room: str) -> None:
+        """Drop the room's cache (a new conversation, or a room that left)."""
+
+
+class TextToSpeech(Engine, Protocol):
+    """Words to sound."""
+
+    languages: tuple[str, ...]
+    voices: tuple[str, ...]
+    format: PcmFormat
+
+    def synthesize(self, text: str, *, voice: str | None = None) -> AsyncGenerator[bytes, None]:
+        """Yield the speech of one clause in `format`, as it is made; closing it stops the work."""
+
+
+class VoiceActivityStream(Protocol):
+    """The detector's memory of one stream of sound."""
+
+    async def probability(self, frame: bytes) -> float:
+        """Return the probability (0..1) of speech in the next 512 samples (16 kHz mono 16-bit).
+
+        Raises:
+            BadInput: more or fewer samples.
+            EngineError: the model failed or hangs.
+        """
+
+
+class VoiceActivity(Engine, Protocol):
+    """Where in the sound somebody speaks."""
+
+    def stream(self) -> VoiceActivityStream:
+        """Return a fresh detector for one stream."""
+
+
+VAD_FRAME_SAMPLES = 512
+VAD_FRAME_BYTES = VAD_FRAME_SAMPLES * 2
+VAD_FRAME_SECONDS = VAD_FRAME_SAMPLES / 16000

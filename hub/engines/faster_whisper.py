@@ -1,0 +1,134 @@
+"""Whisper through faster-whisper (CTranslate2)."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from hub.engines.base import BadInput, EngineError, EngineUnavailable, Transcript
+from hub.engines.thread import EngineThread
+from protocol.audio import to_float32
+
+_TIMEOUT = 60.0  # seconds for one transcription; beyond it the engine counts as hung
+
+
+class FasterWhisper:
+    """Transcribes one utterance at a time.
+
+    Args:
+        model: folder of a CTranslate2 Whisper model.
+        device: "cpu", "cuda" or "auto".
+        compute_type: as CTranslate2 names them, "int8" on a CPU.
+        threads: CPU threads; 0 takes every core.
+        beam_size: hypotheses; measured, 1 and 5 cost the same on a short command.
+        languages: ISO 639-1 codes that are wanted of it.
+    """
+
+    name = "faster-whisper"
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        device: str = "cpu",
+        compute_type: str = "int8",
+        threads: int = 0,
+        beam_size: int = 1,
+        languages: tuple[str, ...] = ("en",),
+    ) -> None:
+        self.languages = languages
+        self._model_path = model
+        self._device = device
+        self._compute_type = compute_type
+        self._threads = threads or os.cpu_count() or 1
+        self._beam_size = beam_size
+        self._thread = EngineThread("faster-whisper")
+        self._model: Any = None
+
+    async def load(self) -> None:
+        """Load the model and transcribe one second of silence, since the first call is slow.
+
+        Raises:
+            EngineUnavailable: the library or the model is missing, or it knows English alone and
+                another language is wanted.
+            EngineError: the model does not load.
+        """
+        self._model = await self._thread.run(self._load, timeout=300)
+
+    def _load(self) -> Any:
+        try:
+            from faster_whisper import WhisperModel
+        except ImportError as exc:
+            raise EngineUnavailable(f"faster-whisper: {exc}; install parlour[hub]") from exc
+        if not self._model_path.is_dir():
+            raise EngineUnavailable(f"faster-whisper: no folder {self._model_path}")
+        try:
+            model = WhisperModel(
+                str(self._model_path),
+                device=self._device,
+                compute_type=self._compute_type,
+                cpu_threads=self._threads,
+                local_files_only=True,
+            )
+        except (RuntimeError, ValueError, OSError) as exc:
+            raise EngineError(f"faster-whisper: {self._model_path} does not load: {exc}") from exc
+        if not model.model.is_multilingual and self.languages != ("en",):
+            raise EngineUnavailable(
+                f"faster-whisper: {self._model_path} knows English alone, "
+                f"not {', '.join(self.languages)}; set stt.model"
+            )
+        _transcribe(model, bytes(32000), self.languages[0], self._beam_size)
+        return model
+
+    async def close(self) -> None:
+        """Free the model."""
+        self._model = None
+        self._thread.stop()
+
+    async def transcribe(self, pcm: bytes, *, language: str) -> Transcript:
+        """Return what was said in 16 kHz mono 16-bit `pcm`; any length.
+
+        Raises:
+            BadInput: a language that the model does not know, or half a sample.
+            EngineUnavailable: not loaded.
+            EngineError: the model failed or hangs.
+        """
+        model = self._model
+        if model is None:
+            raise EngineUnavailable("faster-whisper is not loaded")
+        if language not in self.languages:
+            raise BadInput(f"faster-whisper: this model does not know {language!r}")
+        if len(pcm) % 2:
+            raise BadInput(f"faster-whisper: {len(pcm)} bytes are no whole number of samples")
+        try:
+            return await self._thread.run(
+                lambda: _transcribe(model, pcm, language, self._beam_size), timeout=_TIMEOUT
+            )
+        except EngineError:
+            raise
+        except Exception as exc:  # CTranslate2 has no base class of its errors
+            raise EngineError(f"faster-whisper: {exc}") from exc
+
+
+def _transcribe(model: Any, pcm: bytes, language: str, beam_size: int) -> Transcript:
+    # A numpy array and never a path: faster-whisper 1.2.1 cannot decode files with av >= 19.
+    segments, _ = model.transcribe(
+        to_float32(pcm),
+        language=language,
+        beam_size=beam_size,
+        temperature=0.0,  # no retries at higher temperatures: they cost seconds and invent text
+        condition_on_previous_text=False,
+        without_timestamps=True,
+        no_speech_threshold=None,  # hub.conversation.nonsense judges, with all measures in view
+        log_prob_threshold=None,
+        compression_ratio_threshold=None,
+    )
+    parts = list(segments)
+    if not parts:
+        return Transcript("", language, no_speech_prob=1.0)
+    return Transcript(
+        " ".join(part.text.strip() for part in parts).strip(),
+        language,
+        no_speech_prob=min(part.no_speech_prob for part in parts),
+        avg_logprob=min(part.avg_logprob for part in parts),
+        compression_ratio=max(part.compression_ratio for part in parts),
+    )

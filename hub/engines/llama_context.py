@@ -1,0 +1,353 @@
+"""One llama.cpp context with a unified KV cache and a sequence for each room.
+
+Sequence 0 holds the beginning that all prompts share (the system prompt); a room's sequence
+starts as a copy of it, which shares its cells and costs nothing. Rooms decode in one batch.
+A room that must make place is parked in host memory and comes back without computing.
+
+Everything here blocks and runs on the one thread of `hub.engines.llama_cpp`.
+"""
+
+import ctypes
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+
+from hub.engines.base import BadInput, EngineError
+
+BATCH_TOKENS = 64  # a step's size: long enough to prefill well, short enough to cancel soon
+_PARKED_BYTES = 128 * 1024 * 1024
+_REPEAT_PENALTY = 1.05  # small models loop without one
+_REPEAT_WINDOW = 64
+_NO_SLOT = 1  # llama_decode: no room in the KV cache
+
+Sampler = Any  # a pointer that only llama.cpp looks into
+
+
+# llama.cpp writes pages to stderr; what matters comes back as an error code.
+_QUIET = llama_cpp.llama_log_callback(lambda level, text, user_data: None)
+
+
+@dataclass(slots=True)
+class _Room:
+    sequence: int
+    tokens: list[int] = field(default_factory=list)  # what the KV cache holds, in order
+    shared: int = 0  # how many of them are the cells of sequence 0
+    reserved: int = 0  # tokens that it may come to hold while it is busy
+    busy: bool = False
+    used: float = 0.0
+
+
+class LlamaContext:
+    """A loaded model and the cache of every room.
+
+    Args:
+        path: a GGUF file.
+        context_tokens: KV cells for all rooms together.
+        threads: CPU threads.
+        gpu_layers: layers on the GPU; -1 for all.
+        max_rooms: rooms whose cache is held at once; more are parked.
+        temperature: 0 always takes the likeliest word.
+
+    Raises:
+        EngineError: the file does not load.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        context_tokens: int,
+        threads: int,
+        gpu_layers: int,
+        max_rooms: int,
+        temperature: float,
+    ) -> None:
+        llama_cpp.llama_log_set(_QUIET, None)
+        llama_cpp.llama_backend_init()
+        self.context_tokens = context_tokens
+        model_params = llama_cpp.llama_model_default_params()
+        model_params.n_gpu_layers = gpu_layers
+        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), model_params)
+        if not self._model:
+            raise EngineError(f"llama.cpp: {path} is not a GGUF model that it can load")
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = context_tokens
+        params.n_batch = params.n_ubatch = BATCH_TOKENS
+        params.n_seq_max = max_rooms + 1
+        params.kv_unified = True
+        params.n_threads = params.n_threads_batch = threads
+        self._context = llama_cpp.llama_init_from_model(self._model, params)
+        if not self._context:
+            llama_cpp.llama_model_free(self._model)
+            raise EngineError(f"llama.cpp: not enough memory for {context_tokens} tokens of cache")
+        self._memory = llama_cpp.llama_get_memory(self._context)
+        self._vocab = llama_cpp.llama_model_get_vocab(self._model)
+        self._batch = llama_cpp.llama_batch_init(BATCH_TOKENS, 0, 1)
+        self._temperature = temperature
+        self._shared: list[int] = []
+        self._rooms: dict[str, _Room] = {}
+        self._free = list(range(max_rooms, 0, -1))
+        self._parked: OrderedDict[str, tuple[list[int], bytes]] = OrderedDict()
+
+    def close(self) -> None:
+        """Free everything."""
+        llama_cpp.llama_batch_free(self._batch)
+        llama_cpp.llama_free(self._context)
+        llama_cpp.llama_model_free(self._model)
+
+    # -- text ---------------------------------------------------------------------------------
+
+    def chat_template(self) -> str:
+        """Return the model's own chat template (Jinja), from the GGUF.
+
+        Raises:
+            EngineError: the file has none, so it is no chat model.
+        """
+        template: bytes | None = llama_cpp.llama_model_chat_template(self._model, None)
+        if not template:
+            raise EngineError("llama.cpp: the GGUF has no chat template; choose an instruct model")
+        return template.decode()
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return the tokens of `text`, in which the template's special tokens are recognised.
+
+        Where the model wants one, a beginning-of-sequence token comes first.
+        """
+        data = text.encode()
+        size = len(data) + 8
+        tokens = (llama_cpp.llama_token * size)()
+        count = llama_cpp.llama_tokenize(self._vocab, data, len(data), tokens, size, True, True)
+        if count < 0:
+            raise EngineError("llama.cpp: the prompt cannot be tokenized")
+        return list(tokens[:count])
+
+    def piece(self, token: int) -> bytes:
+        """Return the bytes of one token, which may be part of a character."""
+        buffer = ctypes.create_string_buffer(64)
+        size = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, 64, 0, False)
+        if size < 0:  # the buffer was too small, and this is the size it takes
+            buffer = ctypes.create_string_buffer(-size)
+            size = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, -size, 0, False)
+        return buffer.raw[:size]
+
+    def end_text(self) -> str:
+        """Return how the model writes the end of a text; "" where it has no such token."""
+        token = llama_cpp.llama_vocab_eos(self._vocab)
+        if token < 0:
+            return ""
+        text: bytes = llama_cpp.llama_vocab_get_text(self._vocab, token)
+        return text.decode()
+
+    def ends(self, token: int) -> bool:
+        """Say whether `token` ends the reply."""
+        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+
+    # -- rooms --------------------------------------------------------------------------------
+
+    def share(self, tokens: Sequence[int]) -> None:
+        """Compute the beginning that all prompts have in common, once.
+
+        Raises:
+            BadInput: it is too long for this context.
+        """
+        if len(tokens) >= self.context_tokens:
+            raise self._too_long(len(tokens))
+        kept = _common(self._shared, tokens)
+        llama_cpp.llama_memory_seq_rm(self._memory, 0, kept, -1)
+        self._shared = list(tokens[:kept])
+        for slot in self._rooms.values():
+            slot.shared = min(slot.shared, kept)
+        for start in range(kept, len(tokens), BATCH_TOKENS):
+            part = list(tokens[start : start + BATCH_TOKENS])
+            self._decode([(0, start, part, False)])
+            self._shared += part
+
+    def acquire(self, room: str, prompt: Sequence[int], max_new: int) -> int | None:
+        """Make `room` ready for `prompt`; return how many of its tokens are cached already.
+
+        Returns None when every sequence or cell is in use by rooms that are being answered:
+        try again when one of them is done. `release` must follow.
+
+        Raises:
+            BadInput: the prompt is empty, or too long for this context even alone.
+        """
+        if not prompt:
+            raise BadInput("llama.cpp: the prompt is empty")
+        # At least one token must be computed, or there is nothing to sample from.
+        reusable = len(prompt) - 1
+        shared = min(_common(self._shared, prompt), reusable)
+        needed = len(prompt) + max_new
+        if len(self._shared) - shared + needed > self.context_tokens:
+            raise self._too_long(needed)
+        slot = self._rooms.get(room)
+        if slot is not None and slot.busy:
+            return None
+        if slot is None:
+            slot = self._open(room)
+            if slot is None:
+                return None
+        kept = min(_common(slot.tokens, prompt), reusable)
+        if shared > kept:
+            llama_cpp.llama_memory_seq_rm(self._memory, slot.sequence, 0, -1)
+            llama_cpp.llama_memory_seq_cp(self._memory, 0, slot.sequence, 0, shared)
+            slot.shared = kept = shared
+        else:
+            llama_cpp.llama_memory_seq_rm(self._memory, slot.sequence, kept, -1)
+            slot.shared = min(slot.shared, kept)
+        slot.tokens = list(prompt[:kept])
+        slot.busy, slot.reserved = True, needed  # what is busy cannot be parked
+        while self._cells() > self.context_tokens:
+            if not self._park_oldest():
+                self.release(room)
+                return None
+        return kept
+
+    def release(self, room: str) -> None:
+        """Say that `room` is answered; its cache stays while there is place."""
+        if (slot := self._rooms.get(room)) is not None:
+            slot.busy, slot.reserved = False, 0
+            slot.used = time.monotonic()
+
+    def forget(self, room: str) -> None:
+        """Drop the cache of a room that is not being answered."""
+        self._parked.pop(room, None)
+        if (slot := self._rooms.pop(room, None)) is not None:
+            llama_cpp.llama_memory_seq_rm(self._memory, slot.sequence, 0, -1)
+            self._free.append(slot.sequence)
+
+    def step(self, work: Sequence[tuple[str, list[int], bool]]) -> list[int]:
+        """Compute one batch.
+
+        Args:
+            work: for each room its next tokens (BATCH_TOKENS in all), and whether to sample.
+
+        Returns:
+            The batch index to sample from, for each room that asked for it, in order.
+
+        Raises:
+            EngineError: llama.cpp failed.
+        """
+        parts = []
+        for room, tokens, sample in work:
+            slot = self._rooms[room]
+            parts.append((slot.sequence, len(slot.tokens), tokens, sample))
+        wanted = self._decode(parts)
+        for room, tokens, _ in work:
+            self._rooms[room].tokens += tokens
+        return wanted
+
+    # -- sampling -----------------------------------------------------------------------------
+
+    def new_sampler(self) -> Sampler:
+        """Return a sampler for one reply; `free_sampler` it."""
+        chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+        add = llama_cpp.llama_sampler_chain_add
+        words = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        add(
+            chain,
+            llama_cpp.llama_sampler_init_penalties(
+                words, _REPEAT_WINDOW, _REPEAT_PENALTY, 0.0, 0.0
+            ),
+        )
+        if self._temperature <= 0:
+            add(chain, llama_cpp.llama_sampler_init_greedy())
+        else:
+            add(chain, llama_cpp.llama_sampler_init_top_k(40))
+            add(chain, llama_cpp.llama_sampler_init_top_p(0.9, 1))
+            add(chain, llama_cpp.llama_sampler_init_temp(self._temperature))
+            add(chain, llama_cpp.llama_sampler_init_dist(llama_cpp.LLAMA_DEFAULT_SEED))
+        return chain
+
+    def sample(self, sampler: Sampler, index: int) -> int:
+        """Return the next token from the logits at `index` of the last batch."""
+        return int(llama_cpp.llama_sampler_sample(sampler, self._context, index))
+
+    def free_sampler(self, sampler: Sampler) -> None:
+        """Free what `new_sampler` made."""
+        llama_cpp.llama_sampler_free(sampler)
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _open(self, room: str) -> _Room | None:
+        if not self._free and not self._park_oldest():
+            return None
+        slot = self._rooms[room] = _Room(self._free.pop())
+        if (parked := self._parked.pop(room, None)) is not None:
+            tokens, state = parked
+            while self._cells() + len(tokens) > self.context_tokens:
+                if not self._park_oldest(except_for=slot):
+                    return slot  # no place to restore it; it is computed anew
+            buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+            if llama_cpp.llama_state_seq_set_data(self._context, buffer, len(state), slot.sequence):
+                slot.tokens = tokens
+        return slot
+
+    def _park_oldest(self, except_for: _Room | None = None) -> bool:
+        """Move the room that was quiet for longest to host memory; False where all are busy."""
+        quiet = [
+            name for name, slot in self._rooms.items() if not slot.busy and slot is not except_for
+        ]
+        if not quiet:
+            return False
+        room = min(quiet, key=lambda name: self._rooms[name].used)
+        slot = self._rooms[room]
+        size = llama_cpp.llama_state_seq_get_size(self._context, slot.sequence)
+        buffer = (ctypes.c_uint8 * size)()
+        written = llama_cpp.llama_state_seq_get_data(self._context, buffer, size, slot.sequence)
+        tokens = slot.tokens
+        self.forget(room)
+        if written and tokens:
+            self._parked[room] = (tokens, bytes(buffer[:written]))
+        while sum(len(state) for _, state in self._parked.values()) > _PARKED_BYTES:
+            self._parked.popitem(last=False)
+        return True
+
+    def _cells(self) -> int:
+        """Return how many cells are in use, or promised to rooms that are being answered."""
+        rooms = self._rooms.values()
+        return len(self._shared) + sum(
+            max(len(slot.tokens), slot.reserved) - slot.shared for slot in rooms
+        )
+
+    def _too_long(self, tokens: int) -> BadInput:
+        return BadInput(
+            f"llama.cpp: {tokens} tokens do not fit into the context of {self.context_tokens}; "
+            "raise llm.context_tokens"
+        )
+
+    def _decode(self, parts: Sequence[tuple[int, int, list[int], bool]]) -> list[int]:
+        """Run one batch of (sequence, position, tokens, sample the last one)."""
+        batch, wanted, size = self._batch, [], 0
+        for sequence, position, tokens, sample in parts:
+            for offset, token in enumerate(tokens):
+                batch.token[size] = token
+                batch.pos[size] = position + offset
+                batch.n_seq_id[size] = 1
+                batch.seq_id[size][0] = sequence
+                batch.logits[size] = 0
+                size += 1
+            if sample:
+                batch.logits[size - 1] = 1
+                wanted.append(size - 1)
+        batch.n_tokens = size
+        while (code := llama_cpp.llama_decode(self._context, batch)) == _NO_SLOT:
+            if not self._park_oldest():
+                break
+        if code != 0:
+            raise EngineError(f"llama.cpp: decoding failed with code {code}")
+        return wanted
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return the length of the beginning that two token lists share."""
+    length = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        length += 1
+    return length

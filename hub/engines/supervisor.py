@@ -1,0 +1,134 @@
+"""Keeps one engine of each role loaded, and brings it back when it fails."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Generic, TypeVar
+
+from hub.engines.base import BadInput, Engine, EngineUnavailable
+
+_LOGGER = logging.getLogger(__name__)
+_FIRST_RETRY = 0.5  # seconds
+_LONGEST_RETRY = 60.0
+_CLOSE_TIMEOUT = 15.0
+
+E = TypeVar("E", bound=Engine)
+
+
+class EngineState(Enum):
+    """Where an engine stands."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class Supervised(Generic[E]):
+    """One role's engine: loaded in the background, restarted with back-off after a failure.
+
+    Args:
+        role: "stt", "llm", "tts" or "vad", for people.
+        make: returns a fresh engine that is not loaded yet.
+        warm: what to do with a loaded engine before it counts as ready.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        make: Callable[[], Awaitable[E]],
+        warm: Callable[[E], Awaitable[None]] | None = None,
+    ) -> None:
+        self.role = role
+        self.state = EngineState.LOADING
+        self.reason = ""  # why it failed, in words for people
+        self.restarts = 0
+        self.load_seconds = 0.0
+        self._make = make
+        self._warm = warm
+        self._engine: E | None = None
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to load; returns at once."""
+        self._task = asyncio.create_task(self._load(), name=f"load {self.role}")
+
+    async def get(self, *, timeout: float) -> E:
+        """Return the loaded engine, waiting at most `timeout` seconds while it loads.
+
+        Raises:
+            EngineUnavailable: it failed, or does not become ready in time.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while self._engine is None:
+                    if self.state is EngineState.FAILED:
+                        raise EngineUnavailable(self.reason)
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise EngineUnavailable(f"{self.role} is still loading") from None
+        return self._engine
+
+    def failed(self, engine: E, error: BaseException) -> None:
+        """Take a report that `engine` raised or hung; a fresh one replaces it."""
+        if engine is not self._engine or isinstance(error, BadInput):
+            return  # somebody reported it already, or it is well
+        _LOGGER.error("%s failed (%s); restarting it", self.role, error)
+        self.restarts += 1
+        self._engine = None
+        self.state, self.reason = EngineState.LOADING, str(error)
+        self._task = asyncio.create_task(self._load(replacing=engine), name=f"load {self.role}")
+
+    async def close(self) -> None:
+        """Stop loading, free the engine; whoever waits for it is told."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        engine, self._engine = self._engine, None  # from here on nobody can report it
+        self._set(EngineState.FAILED, f"{self.role} is stopped")
+        if engine is not None:
+            await _close(self.role, engine)
+
+    async def _load(self, replacing: E | None = None) -> None:
+        if replacing is not None:
+            await _close(self.role, replacing)
+        delay = _FIRST_RETRY
+        while True:
+            began = time.monotonic()
+            engine: E | None = None
+            try:
+                engine = await self._make()
+                await engine.load()
+                if self._warm is not None:
+                    await self._warm(engine)
+            except Exception as exc:  # whatever it is, the role must not stay without an engine
+                self._set(EngineState.FAILED, str(exc) or type(exc).__name__)
+                _LOGGER.error("%s: %s (next try in %.0f s)", self.role, self.reason, delay)
+                if engine is not None:
+                    await _close(self.role, engine)
+            except asyncio.CancelledError:
+                if engine is not None:
+                    await _close(self.role, engine)
+                raise
+            else:
+                self._engine = engine
+                self.load_seconds = time.monotonic() - began
+                self._set(EngineState.READY, "")
+                _LOGGER.info("%s ready: %s in %.1f s", self.role, engine.name, self.load_seconds)
+                return
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LONGEST_RETRY)
+
+    def _set(self, state: EngineState, reason: str) -> None:
+        self.state, self.reason = state, reason
+        self._changed.set()
+
+
+async def _close(role: str, engine: Engine) -> None:
+    try:
+        await asyncio.wait_for(engine.close(), _CLOSE_TIMEOUT)
+    except Exception as exc:  # whatever it is, the engine is given up
+        _LOGGER.warning("%s did not close in order: %s", role, exc)

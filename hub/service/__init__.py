@@ -1,0 +1,1 @@
+"""What Wyoming peers see of the hub."""

@@ -1,0 +1,303 @@
+"""The satellite link: satellites dial in, introduce themselves, and are driven."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.error import Error
+from wyoming.event import Event, Eventable
+from wyoming.info import Info
+from wyoming.pipeline import PipelineStage, RunPipeline
+from wyoming.satellite import RunSatellite
+from wyoming.snd import Played
+from wyoming.tts import Synthesize
+from wyoming.vad import VoiceStarted, VoiceStopped
+from wyoming.wake import Detection
+
+from hub.config import Settings
+from hub.conversation.room import Room, Rooms
+from hub.conversation.turn import Mark, Outcome, Turn
+from protocol.audio import SPEECH, BadFormat, Converter, PcmFormat
+from protocol.connection import Connection, ConnectionClosed, Limits, MalformedFrame, ProtocolError
+from protocol.extensions import Flush, Introduction, Playback, introduction_of, with_turn
+from protocol.transport import Server, serve
+
+_LOGGER = logging.getLogger(__name__)
+
+_HEARTBEAT = 2.0  # seconds between pings
+_IDLE_TIMEOUT = 8.0
+_INTRODUCTION_TIMEOUT = 5.0
+_QUEUED_SOUND = 3000  # chunks: a minute and more of what a satellite sends
+_MOST_SOUND_SECONDS = 120.0  # that a turn takes in
+
+
+class _Sound:
+    """What the satellite's microphone hears during one turn, on its way to the endpointer."""
+
+    def __init__(self) -> None:
+        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED_SOUND)
+        self._seconds = 0.0
+        self.closed = False
+
+    def push(self, pcm: bytes) -> None:
+        """Take some sound, 16 kHz mono 16-bit; beyond the bound the rest is not wanted."""
+        if self.closed or not pcm:
+            return
+        self._seconds += SPEECH.seconds(len(pcm))
+        if self._seconds > _MOST_SOUND_SECONDS or self._chunks.qsize() >= _QUEUED_SOUND - 1:
+            _LOGGER.warning("more sound than a turn can be; the rest is dropped")
+            self.close()
+            return
+        self._chunks.put_nowait(pcm)
+
+    def close(self) -> None:
+        """Say that no more comes."""
+        if not self.closed:
+            self.closed = True
+            self._chunks.put_nowait(None)  # push leaves place for it
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Yield it as it comes; no time-out, since the satellite's heartbeat watches over it."""
+        while (pcm := await self._chunks.get()) is not None:
+            yield pcm
+
+
+class SatelliteLink:
+    """One connected satellite: drives it, and is the peer of its room's turns.
+
+    Args:
+        connection: to the satellite.
+        room: its room.
+        phrases: wake-word model names to what is said, from its introduction.
+        language: of the conversation.
+    """
+
+    def __init__(
+        self, connection: Connection, room: Room, phrases: dict[str, str], language: str
+    ) -> None:
+        self._connection = connection
+        self._room = room
+        self._phrases = phrases
+        self._language = language
+        self._sound: _Sound | None = None
+        self._turn: Turn | None = None
+        self._wake_word: str | None = None
+        self._converter: tuple[PcmFormat, Converter] | None = None
+        self._listening_since = 0.0
+
+    async def run(self) -> None:
+        """Serve the satellite until it goes; its turn goes with it."""
+        await self._connection.write(RunSatellite().event())
+        try:
+            async for event in self._connection:
+                await self._handle(event)
+        finally:
+            if self._turn is not None and self._room.turn is self._turn:
+                await self._room.stop(Outcome.GONE)
+
+    # -- from the satellite -------------------------------------------------------------------
+
+    async def _handle(self, event: Event) -> None:
+        if AudioChunk.is_type(event.type):
+            if self._sound is not None and not self._sound.closed:
+                self._sound.push(self._to_speech(event))
+        elif Detection.is_type(event.type):
+            self._wake_word = Detection.from_event(event).name
+        elif RunPipeline.is_type(event.type):
+            await self._begin_turn(event)
+        elif AudioStop.is_type(event.type):
+            if self._sound is not None:
+                self._sound.close()
+        elif Playback.is_type(event.type):
+            self._played_so_far(Playback.from_event(event))
+        elif Played.is_type(event.type):
+            self._played()
+        # Anything else (audio-start, info, streaming-started, ...) needs no answer.
+
+    async def _begin_turn(self, event: Event) -> None:
+        try:
+            start = RunPipeline.from_event(event).start_stage
+        except (KeyError, ValueError) as exc:
+            raise MalformedFrame(f"run-pipeline: {exc}") from exc
+        if start is not PipelineStage.ASR:
+            await self._send(Error(f"Cannot begin at stage {start.value}", "bad-stage"))
+            return
+        if (before := self._turn) is not None and not before.ended:
+            await self._room.stop(Outcome.INTERRUPTED)
+        if before is not None and before.playback.started:
+            await self._send(Flush(before.id))
+        phrase = self._phrases.get(self._wake_word or "", self._wake_word)
+        self._wake_word, self._converter = None, None
+        self._sound = _Sound()
+        self._turn = await self._room.begin(self, self._sound.stream(), phrase)
+
+    def _to_speech(self, event: Event) -> bytes:
+        try:
+            chunk = AudioChunk.from_event(event)
+            form = PcmFormat(chunk.rate, chunk.width, chunk.channels)
+        except (KeyError, TypeError, BadFormat) as exc:
+            raise MalformedFrame(f"audio-chunk: {exc}") from exc
+        if form == SPEECH:
+            return bytes(chunk.audio)
+        if self._converter is None or self._converter[0] != form:
+            self._converter = (form, Converter(form, SPEECH))
+        return self._converter[1].process(chunk.audio)
+
+    def _played_so_far(self, report: Playback) -> None:
+        turn = self._turn
+        if turn is None or report.turn != turn.id:
+            return
+        turn.playback.report(report.samples_played)
+        if report.samples_played:
+            # An estimate: the first report may come after several blocks were taken at once.
+            turn.mark(
+                Mark.FIRST_AUDIO_PLAYED,
+                ago=turn.playback.seconds_ago(),
+                after=Mark.FIRST_AUDIO_SENT,
+            )
+
+    def _played(self) -> None:
+        turn = self._turn
+        if turn is not None and turn.playback.started:
+            turn.playback.finish()
+
+    # -- to the satellite: the peer of its turns ----------------------------------------------
+
+    async def listening(self, turn: Turn) -> None:
+        """Say that sound is being listened to."""
+        self._listening_since = asyncio.get_running_loop().time()
+        await self._send(with_turn(Transcribe(language=self._language).event(), turn.id))
+
+    async def voice_started(self, turn: Turn) -> None:
+        """Say that somebody speaks."""
+        await self._send(VoiceStarted(timestamp=self._listened_ms()))
+
+    async def voice_stopped(self, turn: Turn) -> None:
+        """Say that they have finished; the satellite stops streaming."""
+        if self._sound is not None:
+            self._sound.close()
+        await self._send(VoiceStopped(timestamp=self._listened_ms()))
+
+    async def transcript(self, turn: Turn, text: str) -> None:
+        """Tell what was said."""
+        await self._send(Transcript(text=text, language=self._language))
+
+    async def clause(self, turn: Turn, text: str) -> None:
+        """Tell what the speech that comes next says."""
+        await self._send(Synthesize(text=text))
+
+    async def audio_start(self, turn: Turn, form: PcmFormat) -> None:
+        """Begin the reply's speech."""
+        self._reply_format = form
+        start = AudioStart(rate=form.rate, width=form.width, channels=form.channels, timestamp=0)
+        await self._send(with_turn(start.event(), turn.id))
+
+    async def audio(self, turn: Turn, pcm: bytes) -> None:
+        """Send some of it."""
+        form = self._reply_format
+        await self._send(
+            AudioChunk(rate=form.rate, width=form.width, channels=form.channels, audio=pcm)
+        )
+
+    async def audio_stop(self, turn: Turn) -> None:
+        """Say that all of it is sent."""
+        await self._send(with_turn(AudioStop().event(), turn.id))
+
+    async def failed(self, turn: Turn, code: str, text: str) -> None:
+        """Say that this turn has no reply, and why."""
+        await self._send(with_turn(Error(text, code).event(), turn.id))
+
+    async def _send(self, event: Event | Eventable) -> None:
+        await self._connection.write(event)
+
+    def _listened_ms(self) -> int:
+        return int((asyncio.get_running_loop().time() - self._listening_since) * 1000)
+
+
+class SatelliteServer:
+    """Where satellites dial in.
+
+    Args:
+        rooms: the hub's rooms.
+        settings: the hub's.
+    """
+
+    def __init__(self, rooms: Rooms, settings: Settings) -> None:
+        self._rooms = rooms
+        self._settings = settings
+        self._server: Server | None = None
+        self._connected: dict[str, Connection] = {}
+
+    async def start(self) -> str:
+        """Listen; return the address.
+
+        Raises:
+            OSError: the address is taken or cannot be had.
+        """
+        self._server = await serve(
+            self._settings.link.listen,
+            self._serve,
+            limits=Limits(idle_timeout=_IDLE_TIMEOUT),
+            heartbeat=_HEARTBEAT,
+            max_connections=self._settings.link.max_satellites,
+        )
+        return self._server.uri
+
+    async def close(self) -> None:
+        """Send all satellites away and stop listening."""
+        if self._server is not None:
+            await self._server.close()
+
+    async def _serve(self, connection: Connection) -> None:
+        introduced = await self._introduction(connection)
+        if introduced is None:
+            return
+        introduction, phrases = introduced
+        name = introduction.room
+        if (older := self._connected.get(name)) is not None:
+            # Most often the same satellite, whose old connection has not been missed yet.
+            _LOGGER.warning("%s: a newer satellite takes the place of %s", name, older.peer)
+            await _refuse(older, "replaced", f"Another satellite says that it is {name!r}")
+        self._connected[name] = connection
+        room = self._rooms.get(name)
+        _LOGGER.info("%s: connected from %s", name, connection.peer)
+        try:
+            await SatelliteLink(connection, room, phrases, self._settings.language).run()
+        except ConnectionClosed:
+            _LOGGER.info("%s: disconnected", name)
+        finally:
+            if self._connected.get(name) is connection:
+                del self._connected[name]
+
+    async def _introduction(
+        self, connection: Connection
+    ) -> tuple[Introduction, dict[str, str]] | None:
+        """Return who dials, and its wake phrases by model name; None if it may not stay."""
+        try:
+            async with asyncio.timeout(_INTRODUCTION_TIMEOUT):
+                event = await connection.read()
+        except (TimeoutError, ConnectionClosed):
+            return None
+        introduction = introduction_of(event)
+        if introduction is None:
+            await _refuse(connection, "not-introduced", "A satellite introduces itself first")
+            return None
+        try:
+            info = Info.from_event(event)
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise MalformedFrame(f"info: {exc}") from exc
+        phrases = {
+            model.name: model.phrase or model.name
+            for program in info.wake
+            for model in program.models
+        }
+        return introduction, phrases
+
+
+async def _refuse(connection: Connection, code: str, text: str) -> None:
+    with contextlib.suppress(ProtocolError, ConnectionClosed):  # it is being closed anyway
+        await connection.write(Error(text, code).event())
+    await connection.close()

@@ -1,0 +1,166 @@
+"""The record of turns: SQLite, text (if wanted) and times, never audio."""
+
+import asyncio
+import json
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hub.conversation.turn import Turn
+
+_LOGGER = logging.getLogger(__name__)
+
+_QUEUED = 256  # turns that wait for the disk; more are not recorded
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS turns (
+    id TEXT PRIMARY KEY,
+    room TEXT NOT NULL,
+    began REAL NOT NULL,      -- seconds since the epoch
+    outcome TEXT NOT NULL,
+    said TEXT,                -- NULL where text is not kept
+    heard TEXT,
+    stages TEXT NOT NULL      -- JSON: [[moment, seconds since the one before it], ...]
+) STRICT;
+CREATE INDEX IF NOT EXISTS turns_began ON turns (began);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTurn:
+    """One row; `stages` holds (moment, seconds since the one before it)."""
+
+    id: str
+    room: str
+    began: float
+    outcome: str
+    said: str | None
+    heard: str | None
+    stages: list[tuple[str, float]]  # (lists of two where they were read back)
+
+
+class Store:
+    """Writes turns from a task of its own; a disk that fails costs the history, never a turn.
+
+    Args:
+        path: the database; made with mode 600 if it is missing.
+        text: whether to keep what was said and heard.
+        days: older turns are deleted.
+    """
+
+    def __init__(self, path: Path, *, text: bool, days: int) -> None:
+        self._path = path
+        self._text = text
+        self._days = days
+        self._queue: asyncio.Queue[StoredTurn] = asyncio.Queue(_QUEUED)
+        self._task: asyncio.Task[None] | None = None
+        self.problem = ""  # why there is no history, in words for people
+
+    def start(self) -> None:
+        """Begin to write; returns at once."""
+        self._task = asyncio.create_task(self._write(), name="store")
+
+    def add(self, turn: Turn) -> None:
+        """Record a turn that has ended; never waits and never raises."""
+        row = StoredTurn(
+            turn.id,
+            turn.room,
+            time.time() - turn.record.total(),
+            str(turn.outcome),
+            turn.transcript if self._text else None,
+            turn.playback.heard() if self._text else None,
+            turn.record.stages(),
+        )
+        try:
+            self._queue.put_nowait(row)
+        except asyncio.QueueFull:
+            self._report("the disk does not keep up")
+
+    async def close(self) -> None:
+        """Write what waits, then stop."""
+        if self._task is not None:
+            try:
+                await asyncio.wait_for(self._queue.join(), 5)
+            except TimeoutError:
+                _LOGGER.warning("%d turns were not recorded", self._queue.qsize())
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def turns(self, limit: int = 20) -> list[StoredTurn]:
+        """Return the last turns, newest first.
+
+        Raises:
+            OSError: the database cannot be read, or is no database.
+        """
+        return await asyncio.to_thread(self._read, limit)
+
+    async def _write(self) -> None:
+        await asyncio.to_thread(self._try, self._clean)
+        while True:
+            row = await self._queue.get()
+            try:
+                await asyncio.to_thread(self._try, partial(self._insert, row))
+            finally:
+                self._queue.task_done()
+
+    # -- on a thread --------------------------------------------------------------------------
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (sqlite3.Error, OSError, ValueError) as exc:  # ValueError: text that is no Unicode
+            self._report(str(exc))
+        else:
+            self.problem = ""
+
+    def _report(self, problem: str) -> None:
+        if problem != self.problem:
+            _LOGGER.warning("no history of turns: %s: %s", self._path, problem)
+        self.problem = problem
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self._path.exists():
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(self._path, timeout=5)
+        try:
+            connection.executescript(_SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _insert(self, row: StoredTurn) -> None:
+        columns = (row.id, row.room, row.began, row.outcome, row.said, row.heard)
+        with closing(self._connect()) as connection, connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*columns, json.dumps(row.stages)),
+            )
+            self._delete_old(connection)  # here too, since a hub runs for months
+
+    def _clean(self) -> None:
+        with closing(self._connect()) as connection, connection:
+            self._delete_old(connection)
+
+    def _delete_old(self, connection: sqlite3.Connection) -> None:
+        oldest = time.time() - self._days * 86400
+        connection.execute("DELETE FROM turns WHERE began < ?", (oldest,))
+
+    def _read(self, limit: int) -> list[StoredTurn]:
+        try:
+            with closing(self._connect()) as connection:
+                rows = connection.execute(
+                    "SELECT * FROM turns ORDER BY began DESC LIMIT ?", (limit,)
+                ).fetchall()
+        except sqlite3.Error as exc:
+            raise OSError(f"{self._path}: {exc}") from exc
+        return [
+            StoredTurn(turn, room, began, outcome, said, heard, json.loads(stages))
+            for turn, room, began, outcome, said, heard, stages in rows
+        ]

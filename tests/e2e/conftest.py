@@ -1,0 +1,71 @@
+"""The wheel that end-to-end tests run, and a voice to speak with."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import House
+
+from hub.config import Settings
+from hub.engines.registry import default_models
+from hub.models.fetch import ModelMissing, path_of
+from protocol.audio import PcmFormat, from_float32
+
+ROOT = Path(__file__).parents[2]
+VOICE = PcmFormat(24000, 2, 1)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The project's own wheel, unpacked into a folder of its own."""
+    for model in default_models(Settings()):
+        try:
+            path_of(model)
+        except ModelMissing:
+            pytest.skip("run: make models")
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", folder, ROOT], check=True, timeout=300)
+    (wheel,) = folder.glob("parlour-*.whl")
+    target = folder / "site"
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--target", target, wheel], check=True, timeout=300
+    )
+    return target
+
+
+@pytest.fixture
+def house(site, tmp_path):
+    return House(site, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def voice():
+    """Say something: text → 24 kHz mono 16-bit."""
+    from hibari import Hibari
+
+    model = Hibari()
+
+    def say(text: str) -> bytes:
+        return from_float32(np.asarray(model(text, seed=1), np.float32))
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def ask(voice):
+    """The wake word, a breath, and a question."""
+    pause = bytes(VOICE.bytes_for(0.15))
+
+    def make(question: str) -> bytes:
+        return voice("Hey Jarvis.") + pause + voice(question)
+
+    return make

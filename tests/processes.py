@@ -1,0 +1,140 @@
+"""Real hub and satellite processes for end-to-end tests.
+
+They run the built wheel, from a folder that has none of the sources, so that what is missing from
+the wheel is missed here.
+"""
+
+import asyncio
+import os
+import re
+import sys
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from protocol.audio import PcmFormat, write_wav
+
+START_TIMEOUT = 120.0
+
+
+class ProcessEnded(AssertionError):
+    """It ended, or did not say what was waited for; the message has its last lines."""
+
+
+@dataclass
+class Process:
+    """A child whose lines are collected, with the moment at which each came."""
+
+    name: str
+    child: asyncio.subprocess.Process
+    lines: list[tuple[float, str]] = field(default_factory=list)
+
+    def start_reading(self) -> None:
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        while raw := await self.child.stdout.readline():
+            self.lines.append((time.monotonic(), raw.decode(errors="replace").rstrip()))
+
+    def count(self, pattern: str) -> int:
+        return sum(bool(re.search(pattern, line)) for _, line in self.lines)
+
+    def text(self) -> str:
+        return "\n".join(f"{self.name}| {line}" for _, line in self.lines[-60:])
+
+    async def wait_for(self, pattern: str, *, nth: int = 1, timeout: float = 60.0) -> re.Match:
+        """Return the nth match among all lines so far and to come."""
+        deadline = time.monotonic() + timeout
+        while True:
+            matches = [m for _, line in self.lines if (m := re.search(pattern, line))]
+            if len(matches) >= nth:
+                return matches[nth - 1]
+            if self._reader.done() or time.monotonic() > deadline:
+                raise ProcessEnded(f"{self.name}: no {nth}. {pattern!r}\n{self.text()}")
+            await asyncio.sleep(0.02)
+
+    def kill(self) -> None:
+        self.child.kill()
+
+    async def stop(self, timeout: float = 15.0) -> int:
+        """SIGTERM, and SIGKILL if that does not help; return the exit code."""
+        if self.child.returncode is None:
+            self.child.terminate()
+        try:
+            code = await asyncio.wait_for(self.child.wait(), timeout)
+        except TimeoutError:
+            self.child.kill()
+            await self.child.wait()
+            raise ProcessEnded(f"{self.name} did not stop on SIGTERM\n{self.text()}") from None
+        await self._reader
+        return code
+
+    def memory(self) -> int:
+        """Resident bytes."""
+        return psutil.Process(self.child.pid).memory_info().rss
+
+
+@dataclass
+class House:
+    """A folder of a test's own, and the processes that run in it."""
+
+    site: Path  # where the wheel is unpacked
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.site), "PYTHONUNBUFFERED": "1"}
+
+    @asynccontextmanager
+    async def process(self, name: str, *arguments: str):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *arguments,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        process = Process(name, child)
+        process.start_reading()
+        try:
+            yield process
+        finally:
+            await process.stop()
+
+    @asynccontextmanager
+    async def hub(self, listen: str = "tcp://127.0.0.1:0", *, ready: bool = True, extra: str = ""):
+        config = self.folder / "hub.toml"
+        config.write_text(f'[store]\npath = "{self.folder / "hub.db"}"\n{extra}', encoding="utf-8")
+        arguments = ("hub", "--config", str(config), "serve", "--show", "--listen", listen)
+        async with self.process("hub", *arguments) as hub:
+            found = await hub.wait_for(r"satellites on (\S+)", timeout=START_TIMEOUT)
+            hub.address = found[1]
+            if ready:
+                await hub.wait_for(r"^ready", timeout=START_TIMEOUT)
+            yield hub
+
+    @asynccontextmanager
+    async def satellite(self, address: str, room: str = "kitchen", *, wake: str = "hey_jarvis"):
+        spool = self.folder / f"say-{room}"
+        spool.mkdir(exist_ok=True)
+        arguments = ("satellite", "run", "--hub", address, "--room", room, "--wake-word", wake)
+        devices = (
+            *("--microphone", f"spool:{spool}"),
+            *("--speaker", f"wave:{self.folder / room}.wav"),
+        )
+        async with self.process(room, *arguments, *devices) as satellite:
+            satellite.spool = spool
+            satellite.heard_wav = self.folder / f"{room}.wav"
+            await satellite.wait_for(r"^ready", timeout=START_TIMEOUT)
+            yield satellite
+
+    def say(self, satellite: Process, name: str, form: PcmFormat, pcm: bytes) -> None:
+        """Put a recording into the satellite's microphone."""
+        partial = satellite.spool / f"{name}.part"
+        write_wav(partial, form, pcm)
+        partial.rename(satellite.spool / f"{name}.wav")
