@@ -18,6 +18,7 @@ import psutil
 from protocol.audio import PcmFormat, write_wav
 
 START_TIMEOUT = 120.0
+VOICE = PcmFormat(24000, 2, 1)  # what the fixture `voice` speaks
 
 
 class ProcessEnded(AssertionError):

@@ -3,9 +3,10 @@
 import asyncio
 import re
 import time
+from pathlib import Path
 
 import pytest
-from conftest import ROOT, VOICE
+from processes import VOICE
 
 from protocol.audio import SPEECH, Converter, read_wav
 
@@ -112,7 +113,7 @@ async def test_a_hub_killed_in_mid_reply_is_found_again_within_three_seconds(hou
         house.say(kitchen, "1", VOICE, ask(LONG))
         await kitchen.wait_for("reply begins to play")
         hub.kill()
-        await kitchen.wait_for("hub gone|hub is gone|lost")
+        await kitchen.wait_for("hub gone")
         await asyncio.sleep(2)
         async with house.hub(address, ready=False) as again:
             began = time.monotonic()
@@ -156,7 +157,7 @@ async def test_both_stop_on_sigterm_in_time_and_in_order(house):
 
 
 async def test_recorded_people_are_understood_too(house):
-    audio = ROOT.parent / "shared" / "audio"
+    audio = Path(__file__).parents[3] / "shared" / "audio"
     if not audio.is_dir():
         pytest.skip("the recordings in ../shared/audio are not here")
     wake_format, wake = read_wav(audio / "wake_hey_mycroft.wav")

@@ -1,4 +1,4 @@
-"""The wheel that end-to-end tests run, and a voice to speak with."""
+"""What end-to-end tests and benchmarks share: the project's wheel, and a voice to speak with."""
 
 import subprocess
 import sys
@@ -6,21 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import House
+from processes import VOICE, House
 
 from hub.config import Settings
 from hub.engines.registry import default_models
 from hub.models.fetch import ModelMissing, path_of
-from protocol.audio import PcmFormat, from_float32
+from protocol.audio import from_float32
 
-ROOT = Path(__file__).parents[2]
-VOICE = PcmFormat(24000, 2, 1)
+ROOT = Path(__file__).parents[1]
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
+        for folder in ("e2e", "models"):
+            if ROOT / "tests" / folder in item.path.parents:
+                item.add_marker(getattr(pytest.mark, folder))
 
 
 @pytest.fixture(scope="session")
