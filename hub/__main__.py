@@ -52,8 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("list", help="which models there are, and which are here")
     pull = actions.add_parser("pull", help="fetch models by digest; goes on where it was cut off")
     verify = actions.add_parser("verify", help="hash the files of the models that are here")
-    for action in (pull, verify):
-        action.add_argument("names", nargs="*", metavar="NAME", help="default: the ones needed")
+    pull.add_argument("names", nargs="*", metavar="NAME", help="default: the ones needed")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
+    turns = commands.add_parser("turns", help="print the last turns and where their time went")
+    turns.add_argument("-n", type=int, default=10, metavar="COUNT", help="how many (10)")
     commands.add_parser("doctor", help="check this machine and say what to do")
     return parser
 
@@ -80,6 +82,10 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
                     return models.pull_models(settings, arguments.names)
                 case _:
                     return models.verify_models(arguments.names)
+        case "turns":
+            from hub.commands.turns import show_turns
+
+            return asyncio.run(show_turns(settings, arguments.n))
         case "doctor":
             from hub.commands.doctor import doctor
 

@@ -18,6 +18,7 @@ from hub.engines.registry import (
 )
 from hub.models import fetch
 from hub.models.catalogue import find_model
+from hub.store import Store
 from protocol.connection import ProtocolError
 from protocol.settings import ConfigError
 from protocol.transport import serve
@@ -36,7 +37,7 @@ async def doctor(settings: Settings) -> int:
     good = [
         _check("processor and memory", _machine(settings)),
         _check("models", _models(settings)),
-        _check("record of turns", _store(settings)),
+        await _check_async("record of turns", _store(settings)),
         await _check_async("satellite port", _port(settings)),
     ]
     for name, make in makers:
@@ -72,10 +73,15 @@ def _models(settings: Settings) -> tuple[bool, str]:
     return True, f"complete, in {fetch.models_dir()}"
 
 
-def _store(settings: Settings) -> tuple[bool, str]:
+async def _store(settings: Settings) -> tuple[bool, str]:
     path = store_path(settings.store)
     folder = next(parent for parent in path.parents if parent.exists())
-    if not os.access(path if path.exists() else folder, os.W_OK):
+    if path.exists():
+        try:
+            await Store(path, text=settings.store.text, days=settings.store.days).turns(1)
+        except OSError as exc:
+            return False, f"{exc}; move it away, or set store.path"
+    if not (folder.is_dir() and os.access(path if path.exists() else folder, os.W_OK)):
         return False, f"{path} cannot be written; set store.path"
     return True, f"{path}, {shutil.disk_usage(folder).free / 1e9:.1f} GB free"
 

@@ -52,9 +52,14 @@ def pull_models(settings: Settings, names: list[str]) -> int:
 def verify_models(names: list[str]) -> int:
     """Hash every file of the named models, or of all that are here; 1 if one is not right."""
     bad = 0
-    for model in [find_model(name) for name in names] or load_catalogue().values():
-        if not names and not (fetch.models_dir() / model.name).is_dir():
-            continue
+    root = fetch.models_dir()
+    models = [find_model(name) for name in names] or [
+        model for model in load_catalogue().values() if (root / model.name).is_dir()
+    ]
+    if not models:
+        print(f"no models in {root}; run: parlour-hub models pull", file=sys.stderr)
+        return 1
+    for model in models:
         for state in fetch.verify(model, rehash=True):
             print(f"{model.name}: {state}")
             bad += state.status is not fetch.FileStatus.OK

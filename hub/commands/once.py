@@ -31,14 +31,18 @@ async def transcribe(settings: Settings, path: Path) -> int:
 
 
 async def say(settings: Settings, text: str, path: Path) -> int:
-    """Speak `text` into a wave file."""
+    """Speak `text` into a wave file; 1 if there is nothing in it that can be said."""
+    splitter, speakable = ClauseSplitter(), Speakable()
+    clauses = [speakable.push(clause) for clause in [*splitter.push(text), *splitter.flush()]]
+    if not any(clauses):
+        print("parlour-hub: there is nothing in this text that can be said", file=sys.stderr)
+        return 1
     tts = make_tts(settings)
     await tts.load()
-    splitter, speakable = ClauseSplitter(), Speakable()
     try:
         with WavWriter(path, tts.format) as wav:
-            for clause in [*splitter.push(text), *splitter.flush()]:
-                async with aclosing(tts.synthesize(speakable.push(clause))) as speech:
+            for clause in filter(None, clauses):
+                async with aclosing(tts.synthesize(clause)) as speech:
                     async for pcm in speech:
                         wav.write(pcm)
     finally:

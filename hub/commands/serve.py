@@ -68,7 +68,9 @@ def _show(turn: Turn, step: str, text: str) -> None:
     """Print one step of a turn: seconds since the wake word, room, what happens."""
     elapsed = turn.record.elapsed()
     with contextlib.suppress(BrokenPipeError):  # whoever watched has gone; the turn goes on
-        print(f"  {elapsed:6.2f} s  {turn.room}: {_LABELS.get(step, step)}: {text}", flush=True)
+        label, words = _LABELS.get(step, step), " ".join(text.split())
+        line = f"{label}: {words}" if words else label
+        print(f"  {elapsed:6.2f} s  {turn.room}: {line}", flush=True)
         if step == "ended":
             for name, seconds in turn.record.stages():
                 print(f"            {seconds:6.2f} s  {name}", flush=True)

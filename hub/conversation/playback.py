@@ -36,6 +36,11 @@ class Playback:
         return self._sent / self._format.rate if self._format else 0.0
 
     @property
+    def text(self) -> str:
+        """What was sent, the current clause included."""
+        return " ".join(clause.text.strip() for clause in self._clauses)
+
+    @property
     def clauses(self) -> int:
         """How many clauses were sent, the current one included."""
         return len(self._clauses)

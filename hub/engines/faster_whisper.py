@@ -82,7 +82,7 @@ class FasterWhisper:
     async def close(self) -> None:
         """Free the model."""
         self._model = None
-        self._thread.stop()
+        await self._thread.close()
 
     async def transcribe(self, pcm: bytes, *, language: str) -> Transcript:
         """Return what was said in 16 kHz mono 16-bit `pcm`; any length.

@@ -47,7 +47,7 @@ class Hibari:
     async def close(self) -> None:
         """Free the model."""
         self._model = None
-        self._thread.stop()
+        await self._thread.close()
 
     async def synthesize(self, text: str, *, voice: str | None = None) -> AsyncGenerator[bytes]:
         """Yield the speech of `text`: first piece 0.12 s long, then pieces of 0.5 s.

@@ -77,8 +77,9 @@ class LlamaContext:
             raise EngineError(f"llama.cpp: {path} is not a GGUF model that it can load")
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = context_tokens
-        params.n_batch = params.n_ubatch = BATCH_TOKENS
         params.n_seq_max = max_rooms + 1
+        # llama.cpp aborts the process where a batch cannot hold a token of every sequence.
+        params.n_batch = params.n_ubatch = max(BATCH_TOKENS, params.n_seq_max)
         params.kv_unified = True
         params.n_threads = params.n_threads_batch = threads
         self._context = llama_cpp.llama_init_from_model(self._model, params)

@@ -162,7 +162,8 @@ class LlamaCpp:
         """Stop all generations and free the model."""
         self._loaded = False
         if self._thread is not None:
-            self._send(None)
+            with contextlib.suppress(EngineError):  # a full inbox is that of a thread that hangs
+                self._send(None)
             await asyncio.to_thread(self._thread.join, 10)
 
     async def prefill(self, room: str, messages: Sequence[Message]) -> None:

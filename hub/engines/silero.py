@@ -45,7 +45,7 @@ class Silero:
     async def close(self) -> None:
         """Free the model and end its thread."""
         self._session = None
-        self._thread.stop()
+        await self._thread.close()
 
     def stream(self) -> VoiceActivityStream:
         """Return a fresh detector for one stream.

@@ -106,7 +106,7 @@ class Supervised(Generic[E]):
                     await self._warm(engine)
             except Exception as exc:  # whatever it is, the role must not stay without an engine
                 self._set(EngineState.FAILED, str(exc) or type(exc).__name__)
-                _LOGGER.error("%s: %s (next try in %.0f s)", self.role, self.reason, delay)
+                _LOGGER.error("%s: %s (next try in %g s)", self.role, self.reason, delay)
                 if engine is not None:
                     await _close(self.role, engine)
             except asyncio.CancelledError:

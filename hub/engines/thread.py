@@ -1,6 +1,7 @@
 """A thread of an engine's own, so that no model blocks the event loop."""
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -11,6 +12,7 @@ from hub.engines.base import EngineError
 
 _LOGGER = logging.getLogger(__name__)
 _MAX_WAITING = 64
+_CLOSE_TIMEOUT = 5.0  # seconds
 
 T = TypeVar("T")
 
@@ -52,12 +54,16 @@ class EngineThread:
                 raise  # the call itself raised it
             raise EngineError(f"{self.name}: no answer for {timeout:g} s") from None
 
-    def stop(self) -> None:
-        """Let the thread end after the calls that wait already."""
-        # A full queue belongs to a thread that hangs: it is a daemon and may be left behind.
-        try:
+    async def close(self) -> None:
+        """End the thread after the calls that wait already; one that hangs is left behind.
+
+        Waiting for it matters: an interpreter that ends while the thread is still freeing its
+        model (CTranslate2's, for one) is aborted.
+        """
+        with contextlib.suppress(queue.Full):  # then it hangs, too
             self._calls.put_nowait(None)
-        except queue.Full:
+        await asyncio.to_thread(self._thread.join, _CLOSE_TIMEOUT)
+        if self._thread.is_alive():
             _LOGGER.warning("%s hangs; left behind", self.name)
 
     def _work(self) -> None:
