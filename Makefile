@@ -25,7 +25,7 @@ lint: setup ## ruff, mypy --strict, import rules
 	@$(BIN)/lint-imports || { echo "make lint: an import crosses a border (see above)"; exit 1; }
 
 test: setup models lint ## every check and every test
-	@$(BIN)/python -m pytest --ignore=tests/bench || { echo "make test: tests failed (see above)"; exit 1; }
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/bench || { echo "make test: tests failed (see above)"; exit 1; }
 
 bench: setup models ## measure latencies (tests/bench); wants an idle machine
 	@$(BIN)/python -m pytest -s tests/bench || { echo "make bench: failed (see above)"; exit 1; }

@@ -26,6 +26,8 @@ IDLE_TIMEOUT = 8.0  # seconds without any frame after which the peer counts as g
 FIRST_RETRY = 0.2  # seconds
 LAST_RETRY = 2.0  # seconds; a restarted hub has us back within 3
 JITTER = 0.2  # share by which a wait is varied, so that not all rooms dial at once
+FIRST_YIELD = 30.0  # seconds for which we leave the hub to another satellite of our name
+LAST_YIELD = 600.0  # seconds; until somebody gives one of the two another name
 STABLE = 10.0  # seconds after which a connection counts as good, and its loss as a new problem
 CONNECT_TIMEOUT = 2.0  # seconds
 MAX_QUEUED = 1000  # events, about 20 s of microphone
@@ -45,8 +47,12 @@ class Conversation(Protocol):
         ...
 
 
-class Refused(Exception):
+class Refused(ConnectionClosed):
     """The hub answered our introduction with an error; the message is its text."""
+
+
+class Replaced(ConnectionClosed):
+    """The hub took another satellite of our name in our place; the message is its text."""
 
 
 class _Peer:
@@ -103,22 +109,26 @@ class Link:
     async def dial(self, uri: str, session: Conversation) -> None:
         """Connect to the hub at `uri`, introduce ourselves, and again whenever it is lost.
 
-        Waits 0.2 s, doubling to 2 s, give or take 20 %, between attempts. Runs until cancelled.
+        Waits 0.2 s, doubling to 2 s, give or take 20 %, between attempts. After the hub gave our
+        place to another satellite of our name 30 s, doubling to 10 minutes: two that came back at
+        once would throw each other out for ever. Runs until cancelled.
 
         Raises:
             BadUri: `uri` can never be dialled.
         """
-        wait = FIRST_RETRY
+        wait, yielding = FIRST_RETRY, FIRST_YIELD
         told = ""
         loop = asyncio.get_running_loop()
         while True:
-            self._accepted = False
+            self._accepted = replaced = False
             began = loop.time()
             try:
                 await self._dial_once(uri, session)
                 problem = ""
             except Refused as error:
                 problem = f"hub {uri} refuses this satellite: {error}"
+            except Replaced as error:
+                problem, replaced = f"hub {uri}: {error}; give one of the two another name", True
             except (OSError, ProtocolError, ConnectionClosed) as error:
                 problem = f"hub {uri}: {error or type(error).__name__}"
             if self._accepted:
@@ -128,8 +138,10 @@ class Link:
             if problem and problem != told:  # the same line every 2 s would fill the log
                 _LOGGER.warning("%s; trying again until it answers", problem)
                 told = problem
-            await asyncio.sleep(wait * random.uniform(1 - JITTER, 1 + JITTER))
-            wait = min(2 * wait, LAST_RETRY)
+            pause = yielding if replaced else wait
+            await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))
+            yielding = min(2 * yielding, LAST_YIELD) if replaced else FIRST_YIELD
+            wait = FIRST_RETRY if replaced else min(2 * wait, LAST_RETRY)
 
     async def listen(
         self, uri: str, session: Conversation, on_listening: Callable[[str], None] = lambda _: None
@@ -202,6 +214,8 @@ class Link:
             if Describe.is_type(event.type):
                 peer.put(self._info)
             elif peer is self._driver:
+                if Error.is_type(event.type) and event.data.get("code") == "replaced":
+                    raise Replaced(str(event.data.get("text") or "replaced"))
                 session.received(event)
             elif RunSatellite.is_type(event.type):
                 peer.wants_to_drive = True

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from hub.config import Settings
-from hub.conversation.pipeline import Engines, Pipeline
+from hub.conversation.pipeline import Engines, PeerGone, Pipeline
 from hub.conversation.room import Room, Rooms
 from hub.conversation.turn import Turn
 from hub.engines.base import GenerationStats, Message, Transcript
@@ -233,7 +233,7 @@ class SimulatedSatellite:
 
     async def _note(self, name: str, text: str = "") -> None:
         if self.gone:
-            raise ConnectionResetError
+            raise PeerGone("the connection is closed")
         self.events.append((now(), name, text))
 
     async def listening(self, turn: Turn) -> None:

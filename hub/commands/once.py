@@ -6,7 +6,6 @@ from pathlib import Path
 
 from hub.config import Settings
 from hub.conversation.clauses import ClauseSplitter
-from hub.conversation.honesty import missing_ability
 from hub.conversation.prompt import DEFAULT_PERSONA, system_prompt
 from hub.conversation.reply import write_reply
 from hub.conversation.speakable import Speakable
@@ -32,7 +31,7 @@ async def transcribe(settings: Settings, path: Path) -> int:
 
 async def say(settings: Settings, text: str, path: Path) -> int:
     """Speak `text` into a wave file; 1 if there is nothing in it that can be said."""
-    splitter, speakable = ClauseSplitter(), Speakable()
+    splitter, speakable = ClauseSplitter(), Speakable(settings.language)
     clauses = [speakable.push(clause) for clause in [*splitter.push(text), *splitter.flush()]]
     if not any(clauses):
         print("parlour-hub: there is nothing in this text that can be said", file=sys.stderr)
@@ -53,9 +52,6 @@ async def say(settings: Settings, text: str, path: Path) -> int:
 
 async def ask(settings: Settings, text: str) -> int:
     """Print the reply to `text` as it is written, with the same checks as a spoken turn."""
-    if (answer := missing_ability(text)) is not None:
-        print(answer)
-        return 0
     llm = make_llm(settings)
     await llm.load()
     persona = settings.llm.persona or DEFAULT_PERSONA

@@ -7,19 +7,16 @@ the prompt.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hub.conversation.request_answers import NOT_DONE, answer_for
+from hub.conversation.request_idioms import any_of
+from hub.conversation.request_phrases import Phrase, plain
+from hub.conversation.request_words import DAYS, MONTHS, ROOMS, SCENES, TOPICS
 from hub.conversation.requests import is_about_the_world, is_making_up, missing_ability, need_of
 
 __all__ = ["ReplyCheck", "Review", "missing_ability"]
-
-NOT_DONE = "I can't actually do that. I can only talk."
-NOT_KNOWN = {
-    "clock": "I can't tell the time or the date: I have no clock.",
-    "weather": "I can't check the weather: I have no forecast and no sensors.",
-    "home": "I can't check that: no home devices are connected to me.",
-    "news": "I can't look that up: I'm not connected to the internet.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,206 +25,155 @@ class Review:
 
     Attributes:
         say: the clauses to speak now, in order; empty while an opener is held back.
-        stop: the reply went wrong; stop the model. `say` then holds the honest sentence, and
-            nothing else of the reply is to be spoken or remembered.
+        stop: the reply went wrong; stop the model and speak nothing more of it than `say`, which
+            is an honest sentence, or nothing where something ordinary was spoken already.
     """
 
     say: tuple[str, ...]
     stop: bool = False
 
 
-_EFFECTS = {
-    "home": r"lamps?|lights?|bulbs?|heat(?:er|ing)?|thermostat|temperature|radiators?|boiler|a\.?c"
-    r"|air con\w*|fans?|ovens?|stove|kettle|doors?|garage|gate|windows?|blinds?|shutters?|curtains?"
-    r"|locks?|tv|television|dishwasher|washing machine|washer|dryer|laundry|vacuum|robot|roomba"
-    r"|cameras?|sprinklers?|plugs?|appliances?|devices?|coffee|security|everything|brightness"
-    r"|scene|mode|house|room",
-    "timers": r"timers?|alarms?|reminders?|countdown|stopwatch",
-    "media": r"music|songs?|tracks?|playlists?|albums?|radio|podcasts?|movies?|films?|videos?|jazz"
-    r"|audiobooks?|spotify|netflix|youtube",
-    "volume": r"volume",
-    "calls": r"calls?|messages?|texts?|e-?mails?|phone|contacts?|ambulance|police",
-    "calendar": r"calendar|meetings?|appointments?|events?|schedule|agenda",
-    "lists": r"lists?|notes?|basket|cart",
-    "shopping": r"orders?|pizza|tables?|taxi|cab|uber|tickets?|flights?|reservations?|bookings?"
-    r"|payments?|purchases?|package",
-    "news": r"internet|web|online|search results|latest|news|headlines|traffic|prices?|scores?"
-    r"|weather|forecast",
+# base form, past participle, "ing" form
+_ACTS = """
+turn turned turning|switch switched switching|dim dimmed dimming|set set setting|add added adding
+lock locked locking|unlock unlocked unlocking|open opened opening|close closed closing
+start started starting|stop stopped stopping|play played playing|send sent sending
+call called calling|phone phoned phoning|order ordered ordering|buy bought buying
+book booked booking|schedule scheduled scheduling|create created creating
+adjust adjusted adjusting|change changed changing|activate activated activating
+deactivate deactivated deactivating|enable enabled enabling|disable disabled disabling
+pause paused pausing|resume resumed resuming|skip skipped skipping|text texted texting
+email emailed emailing|place placed placing|check checked checking|look looked looking
+search searched searching|update updated updating|save saved saving|remove removed removing
+delete deleted deleting|cancel cancelled cancelling|notify notified notifying
+lower lowered lowering|raise raised raising|increase increased increasing
+decrease decreased decreasing|reduce reduced reducing|vacuum vacuumed vacuuming
+brew brewed brewing|make made making|put put putting|mute muted muting
+reserve reserved reserving|pay paid paying|announce announced announcing|shut shut shutting
+find found finding|arm armed arming|disarm disarmed disarming|clean cleaned cleaning
+power powered powering|fetch fetched fetching|get got getting|pull pulled pulling
+see seen seeing|do done doing|handle handled handling|warm warmed warming|cool cooled cooling
+bring brought bringing|track tracked tracking|connect connected connecting
+dial dialed dialing|ring rung ringing|remind reminded reminding|wake woken waking
+preheat preheated preheating|bake baked baking|cook cooked cooking|begin begun beginning
+"""
+_FORMS = [act.split() for act in _ACTS.strip().replace("\n", "|").split("|")]
+
+_WORDS = {
+    "act": "|".join(act for act, _, _ in _FORMS),
+    "done": "|".join(done for _, done, _ in _FORMS),
+    "doing": "|".join(doing for _, _, doing in _FORMS),
+    "soon": "((just|now|already|also|gladly|quickly|then|certainly|go ahead and|currently|all) )*",
+    "sky": "sunny|rain(ing|y)?|snow(ing|y)?|cloudy|windy|clear|overcast|foggy|stormy|degrees|humid"
+    "|warm|cold|hot|cool|chilly|freezing|mild|pleasant|nice|thunderstorms?|showers|beautiful"
+    "|lovely|gorgeous",
+    "today": "today|tonight|tomorrow|outside|right now|currently|at the moment"
+    r"|this (morning|afternoon|evening|week\w*)|now",
+    "forecast": "it is|it will be|(the )?(weather|temperature|forecast)|expect|there will be"
+    "|we have|looks like|today|tonight|tomorrow|outside",
+    "date": "|".join(sorted(DAYS)) + "|(" + "|".join(sorted(MONTHS)) + r") \d+\w*",
+    "number": r"\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty"
+    "|thirty|forty|fifty|sixty|seventy|eighty|ninety",
+    "about": "((currently|now|about|around|exactly|approximately|almost|just|nearly|already) )*",
+    "media": "clips?|songs?|video|playlist|forecast|news|headlines|latest|photos?|link",
 }
-_EFFECT = {ability: re.compile(rf"\b(?:{words})\b") for ability, words in _EFFECTS.items()}
 
-_DONE = (
-    r"(?:turned|switched|dimmed|set|added|locked|unlocked|opened|closed|started|stopped|played"
-    r"|sent|called"
-    r"|phoned|ordered|bought|booked|scheduled|created|adjusted|changed|activated|deactivated"
-    r"|enabled|disabled"
-    r"|paused|resumed|skipped|texted|e-?mailed|placed|checked|looked|searched|updated|saved"
-    r"|removed|deleted"
-    r"|canceled|cancelled|reminded|notified|lowered|raised|increased|decreased|reduced|vacuumed"
-    r"|brewed|made|put"
-    r"|muted|reserved|paid|announced|done|shut|found|armed|disarmed|cleaned|powered|begun|warmed"
-    r"|cooled|preheated)"
+# Clauses are read in plain words: "I'll" as "i will", without punctuation.
+_CLAIM = any_of(
+    """
+... (i|we) (have )?{soon}({done})
+... (i|we) (will|can|could|am going to|am able to) {soon}(be {soon}({doing})|{act})
+... (let (me|us)|(happy|glad|love) to) {soon}({act})
+... (i|we) (am|have been|are) {soon}({doing})
+""",
+    **_WORDS,
 )
-_DO = (
-    r"(?:turn|switch|dim|set|add|lock|unlock|open|close|start|stop|play|send|call|phone|order|buy"
-    r"|book|schedule"
-    r"|create|adjust|change|activate|deactivate|enable|disable|pause|resume|skip|text|e-?mail"
-    r"|place|check|look"
-    r"|search|update|save|remove|delete|cancel|notify|lower|raise|increase|decrease|reduce|vacuum"
-    r"|brew|make|put"
-    r"|mute|reserve|pay|announce|shut|find|arm|disarm|clean|power|fetch|get|pull|see|do|handle"
-    r"|take care|warm|cool"
-    r"|bring|track|connect|dial|ring)"
+_DOING_IT = any_of("{soon}({doing})", **_WORDS)
+_PASSIVE = any_of(
+    r"""
+... (is|are|was|were|(has|have) been|will be) (being )?{soon}({done}|on|off|unlocked|running)
+... (is|are|was|were|(has|have) been|will be) {soon}(playing|ringing|ready|coming|at \d|\d)
+""",
+    **_WORDS,
 )
-_DOING = (
-    r"(?:turning|switching|dimming|setting|adding|locking|unlocking|opening|closing|starting"
-    r"|stopping|playing"
-    r"|sending|calling|phoning|dialing|ordering|buying|booking|scheduling|creating|adjusting"
-    r"|changing|activating"
-    r"|deactivating|enabling|disabling|pausing|resuming|skipping|texting|emailing|placing|checking"
-    r"|looking"
-    r"|searching|updating|saving|removing|deleting|cancell?ing|lowering|raising|increasing"
-    r"|decreasing|reducing"
-    r"|vacuuming|brewing|making|putting|muting|shutting|arming|cleaning|powering|fetching|getting"
-    r"|pulling)"
+_ALWAYS = any_of(
+    r"""
+... (is|are) (now|already) (on|off|open|closed|shut|locked|unlocked|running|turned|switched|dimmed)
+... (i|we) (will|am going to) {soon}(remind|wake|notify|alert|let you know when)
+... (i|we) (will|am going to) {soon}(call|text|message) you (an?|later|back|at|in|when|tomorrow)
+... (timer|alarm|reminder)s? (set|created|cancell?ed|started|stopped)(?! (by|the|to|when))
+... (timer|alarm|reminder)s? (is|are|has been|will)( now)? (set|ready|on|go|ring)(?! (by|to))
+now playing
+... added to (your|the) (\w+ )?(list|calendar|cart)
+... your (\w+ )?(order|message|text|email|reservation|taxi|meeting) (is|has been|was|will be)
+""",
+    **_WORDS,
 )
-_SOON = (
-    r"(?:just|now|already|also|gladly|happily|quickly|then|right away|certainly|be|be happy to"
-    r"|go ahead and)"
+_FINISHED = any_of(  # only in answer to a request that may need an ability
+    """
+((it is|that is|all|there|you are) )?(done|all set|set|finished|completed?)( for you| now)?$
+consider it done$
+(will do|there you go|right away|(i am )?on it|one moment|just a (moment|second)|hold on)( please)?$
+(as you wish|your wish is my command|(yes |no )?i did( it)?)$
+... (i can|i will|let me) ((certainly|definitely) )?(help|assist|do (that|this|it))
+... (happy|love|here|glad) to \\w+
+... (currently|right now|at the moment)
+what would you like (to know|me)
+... (here is|here are|this is) ... ({media})
+""",
+    **_WORDS,
 )
-
-# "I've turned on ...", "I set ...", "Lights turned off"
-_DID = re.compile(rf"\b(?:i(?:'ve| have| just|'ve just)?|we(?:'ve| have)?) (?:{_SOON} )*{_DONE}\b")
-# "I'll turn ...", "let me check", "I'm turning ...", "I can turn ..."
-_WILL = re.compile(
-    r"\b(?:i'll|i will|i'm going to|i am going to|i'm gonna|let me|let's|i can|i could"
-    r"|i'm able to|allow me to"
-    r"|i'd be happy to|i'd love to|i would be happy to|happy to|i'm happy to|glad to) "
-    rf"(?:{_SOON} )*{_DO}\b"
-    rf"|\b(?:i'm|i am|i'll be|i've been) (?:{_SOON} )*{_DOING}\b"
+_OPENER = any_of(
+    """
+(sure( thing)?|okay?|of course|certainly|absolutely|got it|right away|no problem|all? ?right)$
+(yes|yep|yeah|no|definitely|gladly|great|perfect|understood|will do|with pleasure|you got it)$
+(as you wish|right|one moment|just a (moment|second)|hold on|sounds good|good (night|morning))$
+(hi|hello|hey|well|oh|let me see|here you go|hm+)$
+"""
 )
-_GERUND = re.compile(rf"^(?:{_SOON} |currently )*{_DOING}\b")
-_FINITE = re.compile(
-    r"\b(?:is|are|was|were|can|could|will|would|may|might|must|should|has|have|had|helps?|makes?"
-    r"|means?"
-    r"|requires?|involves?|takes?|gives?|allows?|uses?|saves?|keeps?|lets?|does|do|causes?"
-    r"|needs?)\b"
+_CLOCK = any_of(
+    r"""
+... (it is|that is|now|time( {today})? is|hour is) {about}\d{1,2} \d\d
+... (it is|that is|now|time( {today})? is|hour is) {about}({number})( ({number}))? (oclock|am|pm)
+... (it is|that is|now|time( {today})? is|hour is) {about}((half|quarter) past|noon|midnight|20\d\d)
+... (it is|that is|now|time( {today})? is|hour is) {about}({date})
+... (time|hour) is {about}({number})
+... (todays?|tomorrow|todays date|the date) is (the )?({date}|\d+\w*)
+... the current (date|day|year) is (the )?({date}|\d+\w*)
+... there (are|is) (\w+ )?({number}) \w+ (left |to go )?(until|till|before|left)
+""",
+    **_WORDS,
 )
-_PASSIVE = re.compile(
-    r"\b(?:is|are|'s|'re|has been|have been|was|were|will be) (?:now |already |all |being "
-    r"|currently )*"
-    rf"(?:(?:{_DONE}|on|off|locked|unlocked|running|playing|ringing|set|ready|coming|armed|dimmed)"
-    r"(?: now| already"
-    r"| (?:on|off|up|down|in|for|to|at|as)\b.*)?$|(?:turned|switched) (?:on|off))"
+_WEATHER = any_of(
+    r"""
+... ({forecast}) ... ({sky}) ... ({today})
+... ({forecast}) ... ({today}) ... ({sky})
+... it is (an?|such an?) (\w+ )?({sky}) (day|morning|evening|afternoon|night)
+... it is ({number}) (degrees )?.*({sky})
+(yes |no )?the (weather|temperature) (is|will be) (\w+ ){0,2}({sky}|\d+)
+""",
+    **_WORDS,
 )
-_NOW_STATE = re.compile(
-    r"^(?:okay |yes |the |your |all |all the ).*\b(?:is|are) (?:now|already) (?:on|off|open|closed"
-    r"|shut|locked|unlocked"
-    r"|running|turned (?:on|off)|switched (?:on|off)|dimmed|set\b.*|at \d.*)$"
+_UNREAL = any_of(  # "the lamp is on only when ...", "you would ...", "I can't ..."
+    """
+... (cant|cannot|couldnt|wont|unable|not|no|never|nothing|if|when|whenever|once|unless|until)
+... would (?!be (happy|glad)|love to|like to help)
+... (should|might|imagine|suppose|wish|say|says|said|called|means|example|without)
+... call you (?!an? |later|back|at|in|when|tomorrow)
+... you (can|could|may|need|have to)
+"""
 )
-_ALWAYS = re.compile(
-    r"\b(?:i'll|i will|i'm going to) (?:remind|wake|notify|alert|let you know when|call you"
-    r"|text you|message you)\b"
-    r"|\b(?:your|the) (?:timer|alarm|reminder)s? (?:is|are|has been|have been|'s|will)(?: now)? "
-    r"(?:set|ready|on|go|ring"
-    r"|created|cancell?ed|running|off|stopped)\b"
-    r"|\b(?:timer|alarm|reminder) (?:set|created|cancell?ed|started)\b|^now playing\b"
-    r"|\badded to (?:your|the) (?:\w+ )?(?:list|calendar|cart)\b"
-    r"|\byour (?:\w+ )?(?:order|message|text|email|reservation|booking|taxi|meeting|appointment) "
-    r"(?:is|has been|was|will be)\b"
+_SETTING = any_of("(if|when|whenever|once|unless|suppose|imagine|say|to|for example)")
+_FINITE = any_of(
+    """
+... (is|are|was|were|can|could|will|would|may|might|must|should|has|have|had|helps?|makes?|means?)
+... (requires?|involves?|takes?|gives?|allows?|uses?|saves?|keeps?|lets?|does|do|causes?|needs?)
+"""
 )
-_OPENER = re.compile(
-    r"^(?:sure(?: thing)?|ok(?:ay)?|of course|certainly|absolutely|got it|right away|no problem"
-    r"|alright|all right"
-    r"|yes|yep|yeah|definitely|gladly|great|perfect|understood|will do|with pleasure|you got it"
-    r"|as you wish|right"
-    r"|consider it done|one moment|just a (?:moment|second)|hold on|sounds good|good night|hi"
-    r"|hello|hey|well|let me see"
-    r"|i can help(?: you)?(?: with that)?|i'd be happy to help(?: you)?(?: with that)?"
-    r"|happy to help|here you go|hmm?"
-    r"|let me help(?: you)?(?: with that)?|absolutely yes|oh)$"
+_ASKS = any_of("... (is|are|has|have|did|was|what|who|which|how)")
+_EVERYTHING = (
+    frozenset(("everything", "house", "device", "ambulance", "police", "delivery")) | ROOMS | SCENES
 )
-_FINISHED = re.compile(
-    r"^(?:(?:it's |it is |that's |all |there )?(?:done|all set|all done|set|finished|completed?"
-    r"|taken care of)"
-    r"|(?:you're )?all set|consider it done|will do|there you go|right away|on it|i'm on it"
-    r"|one moment"
-    r"(?: please)?|just a (?:moment|second)|hold on|as you wish|your wish is my command)"
-    r"(?: for you| now)?$"
-)
-
-_NUMBER = (
-    r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen"
-    r"|fifteen|twenty"
-    r"|thirty|forty|fifty|sixty|seventy|eighty|ninety|half past|quarter)"
-)
-_DAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
-_MONTH = (
-    r"(?:january|february|march|april|may|june|july|august|september|october|november|december)"
-)
-_CLOCK = re.compile(
-    r"\b(?:it is|it's|that's|now|time is|time's)(?: currently| now| about| around| exactly"
-    r"| approximately| almost| just"
-    rf"| nearly| already)* (?:\d{{1,2}}[:.]\d{{2}}|{_NUMBER}(?:[ -]{_NUMBER})? (?:o'clock|am|pm"
-    r"|a\.m|p\.m)"
-    rf"|{_DAY}\b|{_MONTH} \d|noon\b|midnight\b|(?:half|quarter) past)"
-    r"|\b(?:hour|time)(?: right now| now| here| there| in [\w ]+)? (?:is|'s)(?: now| currently"
-    r"| about"
-    rf"| approximately)* {_NUMBER}\b"
-    r"|\b(?:today's|today|tomorrow|tomorrow's|the current)(?: date| day| year| month| time)?"
-    r"(?: is|'s)(?: the| a)? "
-    rf"(?:{_DAY}|{_MONTH}|\d|{_NUMBER}\b|first|second|third)"
-    rf"|\b(?:the )?(?:current )?(?:date|day|year) (?:today |now )?is (?:{_DAY}|{_MONTH}|\d|the \d"
-    r"|20\d\d|twenty)"
-    r"|\b(?:it's|it is) (?:currently |now )?(?:20\d\d\b|the (?:year|\d+(?:st|nd|rd|th)))"
-    r"|\b(?:there are|there's|there is) (?:still |about |only |exactly )*(?:\d+"
-    rf"|{_NUMBER})[\w -]* (?:days?|weeks?|months?|hours?) "
-    r"(?:left |to go )?(?:until|till|before|left)\b"
-)
-_SKY = (
-    r"(?:sunny|rain(?:ing|y)?|snow(?:ing|y)?|cloudy|cloud|windy|clear(?: skies)?|overcast|foggy"
-    r"|storm[ys]?|stormy"
-    r"|degrees|°|humid|warm|cold|hot|cool|chilly|freezing|mild|pleasant|nice|thunderstorms?"
-    r"|showers|partly)"
-)
-_NOW = (
-    r"(?:today|tonight|tomorrow|outside|right now|currently|at the moment|this (?:morning"
-    r"|afternoon|evening|week\w*)"
-    r"|now|forecast|over the weekend|there)"
-)
-_WEATHER = re.compile(
-    r"\b(?:it's|it is|it will|it'll|it's going to|the weather|the temperature|the forecast"
-    r"|weather is|temperature is"
-    r"|expect|today|tonight|tomorrow|outside|we have|there will|there's|there is"
-    rf"|looks like)\b.*\b{_SKY}.*\b{_NOW}\b"
-    r"|\b(?:it's|it is|the weather|the temperature|the forecast|temperature is|it will|it'll"
-    r"|today|tomorrow"
-    rf"|outside|tonight)\b.*\b{_NOW}\b.*\b{_SKY}"
-    rf"|\b(?:it's|it is|sunny|cloudy)\b.*(?:\d|{_NUMBER}) ?(?:degrees|°).*\b(?:and"
-    rf"|with)\b.*\b{_SKY}"
-    r"|\b(?:it's|it is) (?:a|such a) (?:\w+ )?(?:beautiful|lovely|sunny|nice|gorgeous|rainy|cold"
-    r"|hot|warm"
-    r"|cloudy|windy|snowy) (?:day|morning|evening|afternoon|night)\b"
-    rf"|\b(?:it's|it is) (?:currently|now) (?:raining|snowing|sunny|cloudy|\d+ ?(?:degrees|°))"
-)
-# "the lamp is on only when ...", "you would ...", "I can't ..."
-_UNREAL = re.compile(
-    r"\b(?:can't|cannot|can not|couldn't|couldn|won't|unable|don't|do not|didn't|did not|haven't"
-    r"|have not|isn't|aren't|not"
-    r"|no|never|nothing|if|when|whenever|once|unless|until|would|should|might|imagine|suppose|wish"
-    r"|say|says|said|called"
-    r"|so that|means|example|without|wouldn't|call you (?!an? |later|back|at|in|when|tomorrow)"
-    r"|you can|you could|you may|you need|you have to"
-    r"|in order)\b"
-)
-_FIRST_PERSON = re.compile(r"\bi\b|\bi'|\bme\b|^\w+ing\b")
-_QUESTION = re.compile(r"\b(?:is|are|has|have|did|was|what|who|which|how)\b")
-_HERE_IT_IS = re.compile(
-    r"\b(?:here's|here is|here are|this is) .*\b(?:clips?|songs?|video|playlist|forecast|news"
-    r"|headlines"
-    r"|latest|photos?|link)\b"
-)
-_SETTING = re.compile(r"^(?:if|when|whenever|once|unless|suppose|imagine|say|to|for example)\b")
 
 
 class ReplyCheck:
@@ -239,10 +185,13 @@ class ReplyCheck:
         for clause in review.say: speak it
         if review.stop: stop the model, speak nothing more
 
-    An opener ("Sure,") to a request that touches on the home, the time and the like is held back
-    and given with the next clause, since "Sure," is already half a claim; in ordinary
-    conversation, where speech should begin early, nothing is ever held. Fiction, translation and
-    the like are not checked.
+    A request that touches on the home, the time and the like is read strictly: offers ("I can
+    help you with that"), things said to be done and states of the home count as claims, and an
+    opener ("Sure,") is held back and given with the next clause, since it is already half a claim.
+    In ordinary conversation only a clear claim of the first person, or of the present time or
+    weather, is stopped, and nothing is ever held. Where something ordinary was spoken before a
+    claim, the reply just ends there: "I can't do that" in its middle would make no sense.
+    Fiction, translation and the like are not checked.
 
     Args:
         request: what the person said.
@@ -258,8 +207,9 @@ class ReplyCheck:
         # some ability serves it: what the reply says of it is then that tool's business
         served = need is not None and need.ability in abilities
         self._strict = not served and is_about_the_world(request)
-        self._asks = _QUESTION.search(request.lower()) is not None
+        self._asks = _ASKS.search(request.lower()) is not None
         self._held: list[str] = []
+        self._spoken = False
 
     def review(self, clause: str) -> Review:
         """What to do about the next clause, as the splitter gave it (a raw slice)."""
@@ -268,10 +218,12 @@ class ReplyCheck:
         honest = self._instead(clause)
         if honest is not None:
             self._held.clear()
-            return Review((honest,), stop=True)
+            return Review(() if self._spoken and self._need is None else (honest,), stop=True)
         self._held.append(clause)
-        if self._strict and all(_OPENER.match(s) for s in _segments(clause)):
+        opener = all(_OPENER.match(segment) for segment in _segments(clause))
+        if self._strict and opener:
             return Review(())
+        self._spoken = self._spoken or not opener
         return self.finish()
 
     def finish(self) -> Review:
@@ -281,54 +233,64 @@ class ReplyCheck:
 
     def _instead(self, clause: str) -> str | None:
         """The honest sentence to say instead of the clause, or None when the clause may pass."""
-        sentence = _plain(clause)
+        sentence = plain(_unmarked(clause))
         if not _SETTING.match(sentence):
             if "clock" not in self._abilities and _CLOCK.search(sentence):
-                return self._honest("clock")
-            if "weather" not in self._abilities and _WEATHER.search(sentence):
-                return self._honest("weather") if not _UNREAL.search(sentence) else None
+                return self._answer("clock")
+            if (
+                "weather" not in self._abilities
+                and _WEATHER.search(sentence)
+                and not _UNREAL.search(sentence)
+            ):
+                return self._answer("weather")
+        if _SETTING.match(sentence):
+            return None
+        opening = True
         for segment in _segments(clause):
-            ability = self._claims(segment, sentence)
+            ability = None if _UNREAL.search(segment) else self._claim(segment, opening)
+            opening = opening and _OPENER.match(segment) is not None
             if ability is not None and ability not in self._abilities:
-                if self._need is None:
-                    state = ability == "home" and not _FIRST_PERSON.search(segment)
-                    return NOT_KNOWN["home"] if state and self._asks else NOT_DONE
-                return self._need.answer
+                state = ability == "home" and self._asks and not _CLAIM.search(segment)
+                return (
+                    self._need.answer
+                    if self._need
+                    else answer_for("home", "check")
+                    if state
+                    else NOT_DONE
+                )
         return None
 
-    def _claims(self, segment: str, sentence: str) -> str | None:
+    def _claim(self, segment: str, opening: bool) -> str | None:
         """The ability that a claimed action is about ("any" when it names none), or None."""
-        if _UNREAL.search(segment) or _SETTING.match(sentence):
-            return None
-        about = next((a for a, words in _EFFECT.items() if words.search(segment)), None)
-        if about is None and self._strict:
-            about = "any"
+        about = _about(segment) or ("any" if self._strict else None)
         if _ALWAYS.search(segment):
             return about or "any"
-        if self._strict and (_FINISHED.match(segment) or _HERE_IT_IS.search(segment)):
+        if self._strict and _FINISHED.search(segment):
             return "any"
-        if about is None:
-            return None
-        if about == "home" and _NOW_STATE.search(segment):
-            return about
-        if _DID.search(segment) or _WILL.search(segment):
-            return about
-        if _GERUND.match(segment) and not _FINITE.search(segment):
+        doing = opening and _DOING_IT.match(segment) and not _FINITE.search(segment)
+        if about is None or doing or _CLAIM.search(segment):
             return about
         return about if self._strict and about != "any" and _PASSIVE.search(segment) else None
 
-    def _honest(self, ability: str) -> str:
-        return self._need.answer if self._need else NOT_KNOWN[ability]
+    def _answer(self, ability: str) -> str:
+        return self._need.answer if self._need else answer_for(ability)
 
 
-def _plain(clause: str) -> str:
-    """A clause in lower case, straight apostrophes, without markup and what it quotes."""
-    text = clause.lower().replace("’", "'")  # noqa: RUF001 - typographic apostrophe
-    text = re.sub(r"[*_`#]|[^\x00-\u2fff]", "", re.sub(r"[\"“][^\"“”]*[\"”]", " ", text))
-    return " ".join(text.split())
+def _about(segment: str) -> str | None:
+    """The ability that a clause's things belong to."""
+    phrase = Phrase(segment)
+    for ability, things in TOPICS.items():
+        if phrase.has(things):
+            return ability
+    return "home" if phrase.has(_EVERYTHING) else None
 
 
-def _segments(clause: str) -> list[str]:
-    """The parts of a clause between commas and conjunctions, plain, without end punctuation."""
-    parts = re.split(r"[,;:!?…—–()]|\.(?=\s|$)|\b(?:and|but|so)\b", _plain(clause))  # noqa: RUF001 - dashes
-    return [part.strip(" .'-") for part in parts if part.strip(" .'-")]
+def _unmarked(clause: str) -> str:
+    """A clause without what it quotes."""
+    return re.sub(r"[\"“][^\"“”]*[\"”]", " ", clause)
+
+
+def _segments(clause: str) -> Iterable[str]:
+    """The parts of a clause between commas and conjunctions, in plain words."""
+    parts = re.split(r"[,;:!?…—–()]|\.(?=\s|$)|\b(?:and|but|so)\b", _unmarked(clause), flags=re.I)  # noqa: RUF001 - dashes
+    return [words for part in parts if (words := plain(part))]

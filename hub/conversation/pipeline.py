@@ -15,9 +15,9 @@ from hub.conversation.endpoint import (
     SpeechStarted,
     Utterance,
 )
-from hub.conversation.honesty import missing_ability
 from hub.conversation.memory import Memory
 from hub.conversation.nonsense import Verdict, judge
+from hub.conversation.patience import NoAnswer, PatientActivity, answer_of, pieces_of, where
 from hub.conversation.prompt import DEFAULT_PERSONA, system_prompt
 from hub.conversation.reply import write_reply
 from hub.conversation.speakable import Speakable
@@ -38,6 +38,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _QUEUED_CLAUSES = 8
 _LOADING_PATIENCE = 20.0  # seconds that a turn waits for an engine which is still loading
+_PREFILL_PATIENCE = 60.0  # seconds; nobody waits for it, and it ends with its turn
 _PLAYED_MARGIN = 5.0  # seconds that a reply may take longer to play than its speech is long
 _APOLOGY_TIMEOUT = 10.0
 APOLOGY = "Sorry, something went wrong. Please try again."
@@ -47,8 +48,15 @@ Watcher = Callable[[Turn, str, str], None]
 """Told of each step of a turn as it happens: the turn, the step's name, its text or ''."""
 
 
+class PeerGone(Exception):
+    """The peer is not there any more, or takes nothing; the message says which."""
+
+
 class Peer(Protocol):
-    """Whoever had the wake word and has the speaker; what a turn tells it as it goes on."""
+    """Whoever had the wake word and has the speaker; what a turn tells it as it goes on.
+
+    Any of these may raise `PeerGone`.
+    """
 
     async def listening(self, turn: Turn) -> None:
         """Say that sound is being listened to."""
@@ -128,7 +136,8 @@ class Pipeline:
     async def prepare(self, room: str, memory: Memory) -> None:
         """Fill the language model's cache with what the room's next prompt begins with."""
         llm = await self.engines.llm.get(timeout=_LOADING_PATIENCE)
-        await llm.prefill(room, [self.system, *memory.messages()])
+        prefill = llm.prefill(room, [self.system, *memory.messages()])
+        await answer_of(prefill, "llm", timeout=_PREFILL_PATIENCE)
 
     async def run(
         self,
@@ -140,49 +149,80 @@ class Pipeline:
     ) -> None:
         """Answer what is said in `sound` (16 kHz mono 16-bit), aloud, through `peer`.
 
-        Returns when the reply was played. An engine that fails ends the turn with an apology. The
-        caller remembers the turn, if it is to be.
+        Returns when the reply was played. An engine that fails ends the turn with an apology, and
+        so does a bug; a peer that goes ends it quietly. The caller remembers the turn, if it is
+        to be.
         """
         try:
-            turn.spawn(self._prepare_quietly(turn, memory), "prefill")
-            utterance = await self._listen(turn, sound, peer)
-            text = await self._transcribe(turn, utterance, wake_phrase)
-            turn.transcript = text
-            await peer.transcript(turn, text)
-            self._watch(turn, "transcript", text)
-            await self._answer(turn, text, peer, memory)
-        except _NothingSaid as exc:
-            turn.end(Outcome.NOTHING_SAID)
-            self._watch(turn, "nothing-said", str(exc))
-            await peer.failed(turn, "stt-no-text-recognized", f"Nothing to answer: {exc}")
-        except EngineError as exc:
-            _LOGGER.error("turn %s failed: %s", turn.id, exc)
-            self._watch(turn, "failed", str(exc))
-            await self._apologise(turn, peer)
-        else:
-            turn.end(Outcome.ANSWERED)
+            try:
+                await self._converse(turn, sound, peer, memory, wake_phrase)
+            except _NothingSaid as exc:
+                turn.end(Outcome.NOTHING_SAID)
+                self._watch(turn, "nothing-said", str(exc))
+                await peer.failed(turn, "stt-no-text-recognized", f"Nothing to answer: {exc}")
+            except PeerGone:
+                raise
+            except Exception as exc:  # whatever it is, the person must hear of it
+                if turn.ended:  # cancelled, and an engine complained of that
+                    return
+                why = str(exc) if isinstance(exc, EngineError) else where(exc)
+                _LOGGER.error("turn %s failed: %s", turn.id, why)
+                self._watch(turn, "failed", why)
+                await self._apologise(turn, peer)
+            else:
+                turn.end(Outcome.ANSWERED)
+        except PeerGone as exc:
+            _LOGGER.info("turn %s: %s", turn.id, exc)
+            turn.end(Outcome.GONE)
+
+    async def _converse(
+        self,
+        turn: Turn,
+        sound: AsyncIterator[bytes],
+        peer: Peer,
+        memory: Memory,
+        wake_phrase: str | None,
+    ) -> None:
+        turn.spawn(self._prepare_quietly(turn, memory), "prefill")
+        utterance = await self._listen(turn, sound, peer)
+        text = await self._transcribe(turn, utterance, wake_phrase)
+        turn.transcript = text
+        await peer.transcript(turn, text)
+        self._watch(turn, "transcript", text)
+        await self._answer(turn, text, peer, memory)
 
     # -- listening ----------------------------------------------------------------------------
 
     async def _listen(self, turn: Turn, sound: AsyncIterator[bytes], peer: Peer) -> Utterance:
-        vad = await self.engines.vad.get(timeout=_LOADING_PATIENCE)
-        await peer.listening(turn)
+        await peer.listening(turn)  # at once: what it says is kept while the engine still loads
         self._watch(turn, "listening", "")
-        endpointer = Endpointer(vad.stream(), self._settings.turn)
+        vad = await self.engines.vad.get(timeout=_LOADING_PATIENCE)
+        marks = turn.record.marks
         try:
+            endpointer = Endpointer(PatientActivity(vad.stream()), self._settings.turn)
             async for event in endpointer.listen(sound):
                 if isinstance(event, SpeechStarted):
+                    marks.pop(Mark.SPEECH_START, None)  # that was the tail of the wake word
+                    marks.pop(Mark.SPEECH_END, None)
                     turn.mark(Mark.SPEECH_START)
                     await peer.voice_started(turn)
                 elif isinstance(event, SpeechPaused):
                     # Each pause may be the last: only the last one counts.
-                    turn.record.marks.pop(Mark.SPEECH_END, None)
+                    marks.pop(Mark.SPEECH_END, None)
                     turn.mark(Mark.SPEECH_END)
                 else:
                     utterance = event
         except EngineError as exc:
             self.engines.vad.failed(vad, exc)
             raise
+        if not utterance.pcm:
+            marks.pop(Mark.SPEECH_START, None)
+            marks.pop(Mark.SPEECH_END, None)
+        elif utterance.reason is EndReason.TOO_LONG:
+            marks.pop(Mark.SPEECH_END, None)
+            turn.mark(Mark.SPEECH_END)
+        elif utterance.reason is EndReason.STOPPED:
+            turn.mark(Mark.SPEECH_END)  # where no pause came before it
         turn.mark(Mark.END_OF_TURN)
         turn.record.speech_seconds = utterance.speech_seconds
         await peer.voice_stopped(turn)
@@ -194,7 +234,9 @@ class Pipeline:
     async def _transcribe(self, turn: Turn, utterance: Utterance, wake_phrase: str | None) -> str:
         stt = await self.engines.stt.get(timeout=_LOADING_PATIENCE)
         try:
-            transcript = await stt.transcribe(utterance.pcm, language=self._settings.language)
+            transcript = await answer_of(
+                stt.transcribe(utterance.pcm, language=self._settings.language), "stt"
+            )
         except EngineError as exc:
             self.engines.stt.failed(stt, exc)
             raise
@@ -222,10 +264,13 @@ class Pipeline:
                 stages.create_task(self._think(turn, revision, text, memory, clauses))
                 stages.create_task(self._speak(turn, peer, clauses))
         except ExceptionGroup as group:
-            engine_errors, others = group.split(EngineError)
-            if others is not None or engine_errors is None:
-                raise
-            raise engine_errors.exceptions[0] from None
+            # Two stages may fail at once: without a peer nothing else matters.
+            for kind in (PeerGone, Exception):
+                if (errors := group.subgroup(kind)) is not None:
+                    raise errors.exceptions[0] from None
+            raise
+        if not turn.playback.started:
+            raise EngineError("tts: made no sound")
         await self._finish_speech(turn, peer)
 
     async def _think(
@@ -242,16 +287,10 @@ class Pipeline:
                 turn.mark(Mark.FIRST_CLAUSE)
                 turn.reply = f"{turn.reply} {clause.strip()}".strip()
                 await clauses.put(_Clause(revision, clause))
-        if not turn.reply:
-            turn.reply = NO_ANSWER
-            await clauses.put(_Clause(revision, NO_ANSWER))
         await clauses.put(None)
 
     async def _reply(self, turn: Turn, text: str, memory: Memory) -> AsyncGenerator[str]:
         """Yield the clauses of the reply, honest ones only."""
-        if (answer := missing_ability(text, self._abilities)) is not None:
-            yield answer
-            return
         llm = await self.engines.llm.get(timeout=_LOADING_PATIENCE)
         messages = [self.system, *memory.messages(), Message("user", text)]
         reply = write_reply(
@@ -265,6 +304,8 @@ class Pipeline:
             async with aclosing(reply):
                 async for clause in reply:
                     yield clause
+        except NoAnswer:
+            raise  # it stopped when it was told to, so it is slow and does not hang
         except EngineError as exc:
             self.engines.llm.failed(llm, exc)
             raise
@@ -273,18 +314,24 @@ class Pipeline:
         self, turn: Turn, peer: Peer, clauses: "asyncio.Queue[_Clause | None]"
     ) -> None:
         """Speak clauses as they come, until None."""
-        speakable = Speakable()
+        speakable = Speakable(self._settings.language)
         while (clause := await clauses.get()) is not None:
             if turn.is_current(clause.revision) and (words := speakable.push(clause.text)):
                 await self._say(turn, peer, clause.text, words)
+        if not turn.playback.started:  # no reply, or one without a word that can be said
+            turn.reply = NO_ANSWER
+            await self._say(turn, peer, NO_ANSWER, NO_ANSWER)
 
     async def _say(self, turn: Turn, peer: Peer, text: str, words: str) -> None:
         """Send the speech of `words`, which is how `text` is said aloud."""
         tts = await self.engines.tts.get(timeout=_LOADING_PATIENCE)
         try:
-            async with aclosing(tts.synthesize(words, voice=self._settings.tts.voice)) as speech:
+            speech = tts.synthesize(words, voice=self._settings.tts.voice)
+            async with aclosing(pieces_of(speech, "tts")) as pieces:
                 first = True
-                async for pcm in speech:
+                async for pcm in pieces:
+                    if not pcm:
+                        continue
                     if first:
                         first = False
                         if not turn.playback.started:
@@ -292,9 +339,9 @@ class Pipeline:
                         await peer.clause(turn, text)
                         self._watch(turn, "clause", text)
                         turn.playback.begin_clause(text, tts.format)
+                    await peer.audio(turn, pcm)
                     turn.playback.sent(len(pcm))
                     turn.mark(Mark.FIRST_AUDIO_SENT)
-                    await peer.audio(turn, pcm)
                 if not first:
                     turn.playback.end_clause()
         except EngineError as exc:
@@ -303,9 +350,6 @@ class Pipeline:
 
     async def _finish_speech(self, turn: Turn, peer: Peer) -> None:
         """Say that all is sent, and wait until it was played."""
-        if not turn.playback.started:
-            await peer.failed(turn, "no-speech", "The reply has nothing that can be said aloud")
-            return
         await peer.audio_stop(turn)
         self._watch(turn, "sent", "")
         if not await turn.playback.wait(_PLAYED_MARGIN):
@@ -313,15 +357,18 @@ class Pipeline:
 
     async def _apologise(self, turn: Turn, peer: Peer) -> None:
         """Say aloud that it failed; where even that fails, send an error."""
+        turn.fail()  # an apology that is interrupted is no answer either
         try:
             async with asyncio.timeout(_APOLOGY_TIMEOUT):
                 await self._say(turn, peer, APOLOGY, APOLOGY)
-        except (EngineError, TimeoutError):
-            if not turn.playback.started:
-                await peer.failed(turn, "engine-failed", "The hub could not answer")
-                turn.end(Outcome.FAILED)
-                return
-        await self._finish_speech(turn, peer)
+        except PeerGone:
+            raise
+        except Exception as exc:  # whatever it is, the peer must not wait for ever
+            _LOGGER.warning("turn %s: no apology: %s", turn.id, where(exc))
+        if turn.playback.started:
+            await self._finish_speech(turn, peer)
+        else:
+            await peer.failed(turn, "engine-failed", "The hub could not answer")
         turn.end(Outcome.FAILED)
 
     async def _prepare_quietly(self, turn: Turn, memory: Memory) -> None:

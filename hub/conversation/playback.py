@@ -23,6 +23,7 @@ class Playback:
         self._clauses: list[SpokenClause] = []
         self._sent = 0  # samples
         self._reported: int | None = None  # None: this peer never said
+        self._closed = False
         self._finished = asyncio.Event()
 
     @property
@@ -67,7 +68,8 @@ class Playback:
 
     def report(self, samples_played: int) -> None:
         """Take the peer's word for how much it has played; it never goes back."""
-        self._reported = min(self._sent, max(self._reported or 0, samples_played))
+        if not self._closed:
+            self._reported = min(self._sent, max(self._reported or 0, samples_played))
 
     def seconds_ago(self) -> float:
         """Return how long ago the first sample was played, by the last report."""
@@ -75,18 +77,23 @@ class Playback:
 
     def finish(self) -> None:
         """Say that the peer has played everything."""
-        self._reported = self._sent
+        self.report(self._sent)
         self._finished.set()
+
+    def close(self) -> None:
+        """Say that the turn is over: what was not heard by now never was."""
+        self._reported = self._played()
+        self._closed = True
 
     def heard(self) -> str:
         """Return the text that was heard so far; by elapsed time where the peer never reports."""
-        if self._format is None:
-            return ""
-        played = self._reported
-        if played is None:
-            elapsed = int((self._clock() - self._began) * self._format.rate)
-            played = min(self._sent, elapsed)  # what was not sent was not heard
-        return heard(self._clauses, played)
+        return heard(self._clauses, self._played())
+
+    def _played(self) -> int:
+        if self._reported is not None or self._format is None:
+            return self._reported or 0
+        elapsed = int((self._clock() - self._began) * self._format.rate)
+        return min(self._sent, elapsed)  # what was not sent was not heard
 
     async def wait(self, margin: float) -> bool:
         """Wait until all is played; False where the peer did not say so in time.

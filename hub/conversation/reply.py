@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from hub.conversation.clauses import ClauseSplitter
-from hub.conversation.honesty import ReplyCheck
+from hub.conversation.honesty import ReplyCheck, missing_ability
+from hub.conversation.patience import pieces_of
 from hub.conversation.turn import Mark, Turn
 from hub.engines.base import LanguageModel, Message
 
@@ -22,7 +23,9 @@ async def write_reply(
     """Yield the clauses of the model's reply to `messages`, whose last one is the user's.
 
     A reply that is cut at `max_tokens` ends with its last whole sentence, if it has one. Marks the
-    model's first and last token in the turn's record. Closing it stops the model.
+    model's first and last token in the turn's record. Closing it stops the model. The model is not
+    asked for what clearly needs a missing ability; "and in the bedroom?" is understood from what
+    was said before.
 
     Args:
         turn: the turn that the reply belongs to.
@@ -32,13 +35,18 @@ async def write_reply(
         abilities: what tools can do here; see `hub.conversation.honesty`.
 
     Raises:
+        NoAnswer: the model says nothing for too long, though it stops when it is told to.
         EngineError: the model failed.
     """
+    earlier = [message.content for message in messages[:-1] if message.role == "user"]
+    if (answer := missing_ability(messages[-1].content, abilities, earlier)) is not None:
+        yield answer
+        return
     check, splitter = ReplyCheck(messages[-1].content, abilities), ClauseSplitter()
     generation = llm.generate(turn.room, messages, max_tokens=max_tokens)
     turn.record.tokens = generation.stats
-    async with aclosing(generation):
-        async for piece in generation:
+    async with aclosing(pieces_of(generation, "llm")) as pieces:
+        async for piece in pieces:
             turn.mark(Mark.FIRST_TOKEN)
             for clause in splitter.push(piece):
                 review = check.review(clause)

@@ -1,21 +1,31 @@
 """What a request needs that the assistant may not have: home control, a clock, the weather ...
 
-Small models answer "turn on the lamp" with "Done!". Most such requests can be told apart by their
-words alone, without any model: a few patterns for each ability, looked for in the request with its
-politeness taken off. Patterns are held to be sure rather than complete; what they miss is for the
-prompt and for `hub.conversation.honesty.ReplyCheck`.
+Small models answer "turn on the lamp" with "Done!". Nearly all such requests can be told apart by
+their words, without any model: a sentence is cut into phrases, politeness is taken off, and each
+is read by a small grammar (`hub.conversation.request_grammar`). What it misses is for the prompt
+and for `hub.conversation.honesty.ReplyCheck`.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hub.conversation.request_words import KNOWLEDGE, MAKING_UP, TOPICS
-from hub.conversation.requests_for_facts import FACT_RULES
-from hub.conversation.requests_for_home import HOME_RULES
-from hub.conversation.requests_for_tasks import TASK_RULES
-
-# the first that matches wins: "turn on the radio" and "turn off the alarm" are tasks, not devices
-_RULES = TASK_RULES + HOME_RULES + FACT_RULES
+from hub.conversation.request_answers import (
+    CANT_EITHER,
+    CANT_TELL_EITHER,
+    NOT_DONE_YET,
+    STILL_NOT,
+    answer_for,
+)
+from hub.conversation.request_grammar import (
+    is_knowledge,
+    is_made_of_words,
+    need_in,
+    topic_of,
+)
+from hub.conversation.request_idioms import any_of
+from hub.conversation.request_phrases import bare, phrases, plain
+from hub.conversation.request_words import ASK, DOERS, PRESENT, VERBS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,86 +36,49 @@ class Need:
     answer: str
 
 
-_CALLED = (
-    r"(?:(?:hey|hi|hello|okay|ok|yo|ah|oh|um|uh|hm|hmm|well|so|now|and|then|alright|sorry|listen"
-    r"|good (?:night|morning|evening|afternoon)|please|im (?:leaving|home|cold|hot|tired|going)"
-    r"|jarvis|parlour|parlor|alexa|mycroft|nabu|rhasspy|(?:ok|okay|hey) (?:google|siri|computer)"
-    r"|thanks"
-    r"|thank you|excuse me|actually|hey there)\b )+"
+_YOU = frozenset(("you", "your"))
+_FOLLOW_UP_WORDS = 7
+_FOLLOWS = any_of(
+    r"""
+((okay|well|so|but|then) )*(and|or) (?!what|who|how|why|when|where|tell)\w+
+(okay |and |well |so )?(what|how) about
+(okay |then |no )*(in|for|on|at|make (it|that|them)|turn it|do (it|that|so)|something|that one)
+(the|same|all|both) (other|next|same|big|small|left|right|one|of|there|thing)
+"""
 )
-_ASKED = (
-    r"(?:(?:do|would) you mind|(?:can|could|would|will) you(?: please| maybe| just| kindly"
-    r"| quickly)*"
-    r"|(?:can|could) (?:i|we) (?:get|have) you to|i (?:want|need|would like|just want) you to"
-    r"|id (?:like|love) (?:for )?you to|would it be possible to"
-    r"|is it possible to|(?:are|were) you able to|do you think you (?:can|could)"
-    r"|i was wondering if you (?:can|could)|i wonder if you (?:can|could)|do me a favou?r and"
-    r"|go ahead and|help me(?: to)?|lets|please|just|quickly|kindly|maybe|be so kind and"
-    r"|you (?:can|could|should|must|need to|have to)) "
-)
-_TELL = (
-    r"(?:(?:please )?(?:tell|show|let|give|remind) me(?: know)?|(?:do|would) you "
-    r"(?:happen to )?(?:know|have)"
-    r"|(?:any|have you any) idea|i (?:wonder|want to know|need to know|would like to know)"
-    r"|id like to know|know|find out|check|look up|see|say|can i (?:know|ask)|just) "
-    r"(?=(?:what|whats|the|if|whether|how|hows|who|whos|when (?:is|was|did|does|do|are|will)|whens"
-    r"|where|wheres|which|is|are"
-    r"|todays|tomorrows|my|about the (?:weather|news|traffic))\b)(?:about )?"
-)
-_AFTER = (
-    r"(?: (?:please|for me|right now|now|thanks|thank you|will you|would you|could you|can you|ok"
-    r"|okay|already|again|jarvis|parlour|at the moment|if you (?:can|could|dont mind)|immediately"
-    r"|quickly|real quick|buddy|my friend|asap|then|too|as well|by any chance))+$"
-)
-_GERUND = re.compile(
-    r"^(turn|switch|dim|sett?|play|lock|clos|open|start|stop|call|send|put|add|order|mak|check"
-    r"|read|book|wak|remind|tell|giv)(?:ning|ting|ming|ing)\b"
-)
-_STEMS = {"clos": "close", "mak": "make", "wak": "wake", "giv": "give", "sett": "set"}
+_INSISTS = any_of("(please|(just )?(try|guess|do it)|again|come on|are you sure|really)")
+_CHECKS = any_of("(did|have) you (do|done|did|manage)")
+_AGAIN = ((STILL_NOT, _INSISTS), (NOT_DONE_YET, _CHECKS), (CANT_EITHER, _FOLLOWS))
+_KNOWING = frozenset(("clock", "weather", "news", "calendar"))
 
 
-def missing_ability(text: str, abilities: frozenset[str] = frozenset()) -> str | None:
-    """An honest spoken answer where a request clearly needs an ability that is not there.
+def missing_ability(
+    text: str, abilities: frozenset[str] = frozenset(), earlier: Sequence[str] = ()
+) -> str | None:
+    """The honest answer to a request for what is not there; None when the model may answer.
 
     Args:
-        text: what the person said, as transcribed: any case, with or without punctuation.
-        abilities: those that tools provide; the names are those of `need_of`.
-
-    Returns:
-        One or two sentences to speak instead of asking the language model, or None.
+        text: what the person said.
+        abilities: those that tools provide; see `need_of` for the names.
+        earlier: what the person said before in this conversation, oldest first: "and in the
+            bedroom?" needs what was asked before it.
     """
-    need = need_of(text)
-    return need.answer if need is not None and need.ability not in abilities else None
+    answers = [need.answer for need in _needs(text, earlier) if need.ability not in abilities]
+    return " ".join(answers[:2]) or None
 
 
-def need_of(text: str) -> Need | None:
-    """The ability that a request clearly needs, whether or not it is there.
+def need_of(text: str, earlier: Sequence[str] = ()) -> Need | None:
+    """The first ability that a request clearly needs, whether or not it is there.
 
     The names: home, clock, weather, timers, media, volume, calls, calendar, lists, news (and all
     else that only the internet knows), shopping.
     """
-    plain = normalised(text)
-    if MAKING_UP.search(plain):
-        return None
-    parts = [_bare(plain)]
-    # "I'm leaving, turn everything off and lock the door" holds two requests
-    parts += [
-        _bare(normalised(part)) for part in re.split(r"[,.;:!?]+\s|\band then\b|\band\b", text)
-    ]
-    for part in parts:
-        if KNOWLEDGE.search(part):
-            if part == parts[0]:
-                return None
-            continue
-        for rule in _RULES:
-            if rule.pattern.search(part):
-                return Need(rule.ability, rule.answer)
-    return None
+    return next(iter(_needs(text, earlier)), None)
 
 
 def is_making_up(text: str) -> bool:
     """Whether a request asks for fiction, a translation, or words to repeat."""
-    return MAKING_UP.search(normalised(text)) is not None
+    return is_made_of_words(bare(text))
 
 
 def is_about_the_world(text: str) -> bool:
@@ -113,32 +86,40 @@ def is_about_the_world(text: str) -> bool:
 
     Wider than `need_of`, and less sure: such requests may tempt a model to claim something.
     """
-    plain = _bare(normalised(text))
-    return need_of(text) is not None or (
-        TOPICS.search(plain) is not None and KNOWLEDGE.search(plain) is None
-    )
+    phrase = bare(text)
+    if is_knowledge(phrase) or is_made_of_words(phrase):
+        return False
+    command = phrase.word(0) in VERBS or phrase.word(0) in DOERS
+    if phrase.word(0) in ASK and phrase.has(_YOU):  # "how are you today"
+        return need_of(text) is not None
+    present = re.search(PRESENT, phrase.text) is not None and phrase.word(0) in ASK
+    return command or present or topic_of(phrase) is not None or need_of(text) is not None
 
 
-def normalised(text: str) -> str:
-    """Lower case, no punctuation, no apostrophes, single spaces: "What's up?" → "whats up"."""
-    text = text.lower().replace("’", "'").replace("'", "").replace("-", " ")  # noqa: RUF001 - typographic
-    text = re.sub(r"\bp\.?\s?m\b\.?", "pm", re.sub(r"\ba\.?\s?m\.(?=\s|$)", "am", text))
-    text = re.sub(r"[^\w%$€£ ]+", " ", text).replace("what is", "whats").replace("how is", "hows")
-    return " ".join(text.split())
+def _needs(text: str, earlier: Sequence[str] = ()) -> list[Need]:
+    """Every need of a request, in order, one for each ability."""
+    whole, pieces = bare(text), phrases(text)
+    if not pieces or is_knowledge(whole) or is_made_of_words(pieces[0]):
+        return _follow_up(text, earlier) if not pieces else []
+    needs: dict[str, Need] = {}
+    for phrase in pieces if len(pieces) > 1 else [whole]:
+        found = need_in(phrase)
+        if found is not None:
+            ability, _, detail = found.partition("/")
+            needs.setdefault(ability, Need(ability, answer_for(ability, detail)))
+    return list(needs.values()) or _follow_up(text, earlier)
 
 
-def _bare(plain: str) -> str:
-    """A normalised request without greetings, names, politeness and "tell me"."""
-    minded = re.search(r"\byou mind (\w+ing)\b", plain)
-    before = None
-    while before != plain:
-        before = plain
-        plain = re.sub(rf"^{_CALLED}", "", plain + " ").strip()
-        plain = re.sub(rf"^{_ASKED}", "", plain + " ").strip()
-        plain = re.sub(rf"^{_TELL}", "", plain + " ").strip()
-        plain = re.sub(_AFTER, "", plain)
-    if minded and plain.startswith(minded[1]):  # "would you mind turning" → "turn"
-        plain = _GERUND.sub(lambda m: _STEMS.get(m[1], m[1]), plain)
-    # "(check) if the door is locked" → "is the door locked"
-    plain = re.sub(r"^(?:if|whether) (?=(?:i|we) (?:need|have)\b)", "do ", plain)
-    return re.sub(r"^(?:if|whether) (.+?) (is|are|was|will|has|can)\b", r"\2 \1", plain)
+def _follow_up(text: str, earlier: Sequence[str]) -> list[Need]:
+    """The need of what came before, when this only makes sense with it: "and in the bedroom?"."""
+    words = plain(text)
+    if not earlier or len(words.split()) > _FOLLOW_UP_WORDS:
+        return []
+    said = next((say for say, follows in _AGAIN if follows.match(words)), None)
+    before = _needs(earlier[-1], earlier[:-1]) if said else []
+    if said is None or not before:
+        return []
+    ability = before[0].ability
+    return [
+        Need(ability, CANT_TELL_EITHER if said is CANT_EITHER and ability in _KNOWING else said)
+    ]

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Callable
 
 from hub.config import MemorySettings
 from hub.conversation.memory import Exchange, Memory
+from hub.conversation.patience import where
 from hub.conversation.pipeline import Peer, Pipeline
 from hub.conversation.turn import Mark, Outcome, Turn
 
 _LOGGER = logging.getLogger(__name__)
 
 _MOST_ROOMS = 256
+_LONGEST_TURN = 900.0  # seconds; each wait within a turn is bounded, so only a bug lasts this long
 
 Ended = Callable[[Turn], None]
 """Told of each turn that has ended."""
@@ -33,18 +35,24 @@ class Room:
         self.turn: Turn | None = None
         self._pipeline = pipeline
         self._ended = ended
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None  # sees the turn out
+        self._stopping: asyncio.Future[None]  # of that turn: done when it is to stop
 
     async def begin(
         self, peer: Peer, sound: AsyncIterator[bytes], wake_phrase: str | None = None
     ) -> Turn:
         """Begin a turn; one that is under way is interrupted, and has stopped when this returns."""
-        await self.stop(Outcome.INTERRUPTED)
-        turn = self.turn = Turn(self.name, asyncio.get_running_loop().time)
+        while self.turn is not None:  # again, where another `begin` came first
+            await self.stop(Outcome.INTERRUPTED)
+        loop = asyncio.get_running_loop()
+        turn = self.turn = Turn(self.name, loop.time)
         turn.mark(Mark.WAKE)
-        self._task = asyncio.create_task(
-            self._run(turn, peer, sound, wake_phrase), name=f"turn {turn.id}"
+        main = turn.spawn(
+            self._pipeline.run(turn, sound, peer, self.memory, wake_phrase), "pipeline"
         )
+        self._stopping = loop.create_future()
+        see_out = self._see_out(turn, main, self._stopping)
+        self._task = asyncio.create_task(see_out, name=f"turn {turn.id}")
         return turn
 
     async def stop(self, outcome: Outcome) -> None:
@@ -52,38 +60,40 @@ class Room:
         turn, task = self.turn, self._task
         if turn is None or task is None:
             return
-        turn.end(outcome)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        turn.cancel(outcome)
+        if not self._stopping.done():
+            self._stopping.set_result(None)
+        # `wait` and no `gather`: whoever stops the turn may be cancelled, the task never is. No
+        # time-out, since all that is left to it is bounded by the one of `Turn.stopped`.
+        await asyncio.wait([task])
 
-    async def _run(
-        self, turn: Turn, peer: Peer, sound: AsyncIterator[bytes], wake_phrase: str | None
+    async def _see_out(
+        self, turn: Turn, main: asyncio.Task[None], stopping: asyncio.Future[None]
     ) -> None:
+        """Wait for the end of `turn`, whichever it is; keep what was heard of it."""
         try:
-            main = turn.spawn(
-                self._pipeline.run(turn, sound, peer, self.memory, wake_phrase), "pipeline"
+            ends = [main, stopping]
+            done, _ = await asyncio.wait(
+                ends, timeout=_LONGEST_TURN, return_when=asyncio.FIRST_COMPLETED
             )
-            await main
-        except asyncio.CancelledError:
-            turn.end(Outcome.INTERRUPTED)
-            raise
-        except Exception:  # one turn's bug must not take the room, let alone the hub, with it
-            _LOGGER.exception("turn %s failed", turn.id)
-            turn.end(Outcome.FAILED)
+            if not done:
+                _LOGGER.error("turn %s: not over after %g s; stopped", turn.id, _LONGEST_TURN)
+            elif main.done() and not main.cancelled() and (bug := main.exception()) is not None:
+                _LOGGER.error("turn %s failed: %s", turn.id, where(bug))
         finally:
-            await turn.cancel(turn.outcome or Outcome.FAILED)
+            turn.cancel(Outcome.FAILED)  # unless it has its outcome already
+            await turn.stopped()
             self._remember(turn)
-            if self.turn is turn:
-                self.turn = self._task = None
+            self.turn = self._task = None
             self._ended(turn)
 
     def _remember(self, turn: Turn) -> None:
         """Keep what was heard; a reply of which nothing was heard did not happen."""
-        heard = turn.playback.heard()
-        record = turn.record
-        record.clauses, record.reply_seconds = turn.playback.clauses, turn.playback.seconds_sent
+        playback, record = turn.playback, turn.record
+        record.clauses, record.reply_seconds = playback.clauses, playback.seconds_sent
+        heard = playback.heard()
         if turn.transcript and heard and turn.outcome is not Outcome.FAILED:
-            whole = turn.outcome is Outcome.ANSWERED
+            whole = turn.outcome is Outcome.ANSWERED and heard == playback.text
             self.memory.add(Exchange(turn.transcript, heard, interrupted=not whole))
 
 
@@ -99,16 +109,18 @@ class Rooms:
     def get(self, name: str) -> Room:
         """Return the room of that name, a new one if there is none.
 
-        Over a bound, the room that has been here longest and has no turn makes place.
+        Over a bound, the room that nobody has asked for for longest makes place, if it has no
+        turn.
         """
-        if (room := self._rooms.get(name)) is None:
+        if (room := self._rooms.pop(name, None)) is None:
             if len(self._rooms) >= _MOST_ROOMS:
                 quiet = [key for key, room in self._rooms.items() if room.turn is None]
                 for key in quiet[:1]:
                     del self._rooms[key]
             clock = asyncio.get_running_loop().time
             memory = Memory(self._settings.budget, self._settings.forget_after, clock)
-            room = self._rooms[name] = Room(name, self._pipeline, memory, self._ended)
+            room = Room(name, self._pipeline, memory, self._ended)
+        self._rooms[name] = room  # the last one is the one asked for last
         return room
 
     async def close(self) -> None:

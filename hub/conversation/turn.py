@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from hub.conversation.patience import where
 from hub.conversation.playback import Playback
 from hub.engines.base import GenerationStats
 
 _LOGGER = logging.getLogger(__name__)
+
+_STOP_TIMEOUT = 10.0  # seconds; who does not stop by then never will
 
 
 class Mark(StrEnum):
@@ -101,6 +104,8 @@ class Turn:
         self.playback = Playback(clock)
         self._clock = clock
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._cancelled = False
+        self._failing = False
 
     @property
     def ended(self) -> bool:
@@ -108,7 +113,12 @@ class Turn:
         return self.outcome is not None
 
     def mark(self, mark: Mark, *, ago: float = 0.0, after: Mark | None = None) -> None:
-        """Note that `mark` came `ago` seconds ago, though not before `after`; the first counts."""
+        """Note that `mark` came `ago` seconds ago, though not before `after`; the first counts.
+
+        What comes after the end does not count.
+        """
+        if self.ended:
+            return
         moment = self._clock() - ago
         if after is not None:
             moment = max(moment, self.record.marks.get(after, moment))
@@ -131,23 +141,35 @@ class Turn:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def fail(self) -> None:
+        """Say that it goes wrong: however it ends from now on, it failed."""
+        self._failing = True
+
     def end(self, outcome: Outcome) -> None:
         """Say how the turn ended; the first outcome counts."""
         if self.outcome is None:
-            self.outcome = outcome
             self.mark(Mark.DONE)
+            self.playback.close()
+            self.outcome = Outcome.FAILED if self._failing else outcome
 
-    async def cancel(self, outcome: Outcome) -> None:
+    def cancel(self, outcome: Outcome) -> None:
         """Stop everything that this turn computes, plays or waits for; the only place that does.
 
-        Returns when all of it has stopped. Safe to call twice, and from a task of the turn.
+        `stopped` waits for it. Calling it again disturbs nobody's cleaning up.
         """
         self.end(outcome)
-        me = asyncio.current_task()
-        tasks = [task for task in self._tasks if task is not me]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            for result in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(result, Exception):
-                    _LOGGER.warning("turn %s: a cancelled stage raised %r", self.id, result)
+        if not self._cancelled:
+            self._cancelled = True
+            for task in self._tasks:
+                task.cancel()
+
+    async def stopped(self) -> None:
+        """Wait until all of a cancelled turn has stopped; after 10 s the rest is left behind."""
+        if not self._tasks:
+            return
+        done, stuck = await asyncio.wait(set(self._tasks), timeout=_STOP_TIMEOUT)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _LOGGER.warning("turn %s: a cancelled stage raised: %s", self.id, where(error))
+        for task in stuck:
+            _LOGGER.error("turn %s: %s does not stop; left behind", self.id, task.get_name())

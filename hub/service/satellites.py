@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from typing import Self
 
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -18,24 +18,32 @@ from wyoming.vad import VoiceStarted, VoiceStopped
 from wyoming.wake import Detection
 
 from hub.config import Settings
+from hub.conversation.pipeline import PeerGone
 from hub.conversation.room import Room, Rooms
 from hub.conversation.turn import Mark, Outcome, Turn
 from protocol.audio import SPEECH, BadFormat, Converter, PcmFormat
 from protocol.connection import Connection, ConnectionClosed, Limits, MalformedFrame, ProtocolError
-from protocol.extensions import Flush, Introduction, Playback, introduction_of, with_turn
+from protocol.extensions import Flush, Playback, introduction_of, with_turn
 from protocol.transport import Server, serve
 
 _LOGGER = logging.getLogger(__name__)
 
 _HEARTBEAT = 2.0  # seconds between pings
-_IDLE_TIMEOUT = 8.0
-_INTRODUCTION_TIMEOUT = 5.0
+_LIMITS = Limits(idle_timeout=8.0)
+_INTRODUCTION_TIMEOUT = 5.0  # seconds
+_REFUSAL_TIMEOUT = 1.0  # seconds in which a peer that is sent away may take the reason
+_LONGEST_NAME = 100  # letters of a room's name, as in satellite.toml
 _QUEUED_SOUND = 3000  # chunks: a minute and more of what a satellite sends
 _MOST_SOUND_SECONDS = 120.0  # that a turn takes in
+_LONGEST_CHUNK = 10.0  # seconds; converting more than that at once would hold up the other rooms
+_SOUND_TIMEOUT = 5.0  # seconds without sound after which a microphone counts as silent
 
 
 class _Sound:
-    """What the satellite's microphone hears during one turn, on its way to the endpointer."""
+    """What the satellite's microphone hears during one turn, on its way to the endpointer.
+
+    Iterate over it to take the sound out, 16 kHz mono 16-bit.
+    """
 
     def __init__(self) -> None:
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED_SOUND)
@@ -43,7 +51,7 @@ class _Sound:
         self.closed = False
 
     def push(self, pcm: bytes) -> None:
-        """Take some sound, 16 kHz mono 16-bit; beyond the bound the rest is not wanted."""
+        """Take some sound; beyond the bound the rest is not wanted."""
         if self.closed or not pcm:
             return
         self._seconds += SPEECH.seconds(len(pcm))
@@ -59,10 +67,20 @@ class _Sound:
             self.closed = True
             self._chunks.put_nowait(None)  # push leaves place for it
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """Yield it as it comes; no time-out, since the satellite's heartbeat watches over it."""
-        while (pcm := await self._chunks.get()) is not None:
-            yield pcm
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        # A satellite may be alive, as its heartbeat says, and send no sound all the same.
+        try:
+            async with asyncio.timeout(_SOUND_TIMEOUT):
+                pcm = await self._chunks.get()
+        except TimeoutError:
+            self.close()
+            pcm = None
+        if pcm is None:
+            raise StopAsyncIteration
+        return pcm
 
 
 class SatelliteLink:
@@ -85,11 +103,17 @@ class SatelliteLink:
         self._sound: _Sound | None = None
         self._turn: Turn | None = None
         self._wake_word: str | None = None
-        self._converter: tuple[PcmFormat, Converter] | None = None
+        self._converter: Converter | None = None
+        self._reply_format = SPEECH  # until a reply begins
         self._listening_since = 0.0
 
     async def run(self) -> None:
-        """Serve the satellite until it goes; its turn goes with it."""
+        """Serve the satellite until it goes; its turn goes with it.
+
+        Raises:
+            ProtocolError: it broke the protocol.
+            ConnectionClosed: it went while something was being sent to it.
+        """
         await self._connection.write(RunSatellite().event())
         try:
             async for event in self._connection:
@@ -105,12 +129,12 @@ class SatelliteLink:
             if self._sound is not None and not self._sound.closed:
                 self._sound.push(self._to_speech(event))
         elif Detection.is_type(event.type):
-            self._wake_word = Detection.from_event(event).name
+            name = Detection.from_event(event).name
+            self._wake_word = name if isinstance(name, str) else None
         elif RunPipeline.is_type(event.type):
             await self._begin_turn(event)
         elif AudioStop.is_type(event.type):
-            if self._sound is not None:
-                self._sound.close()
+            self._end_of_sound()
         elif Playback.is_type(event.type):
             self._played_so_far(Playback.from_event(event))
         elif Played.is_type(event.type):
@@ -119,39 +143,52 @@ class SatelliteLink:
 
     async def _begin_turn(self, event: Event) -> None:
         try:
-            start = RunPipeline.from_event(event).start_stage
+            pipeline = RunPipeline.from_event(event)
         except (KeyError, ValueError) as exc:
-            raise MalformedFrame(f"run-pipeline: {exc}") from exc
-        if start is not PipelineStage.ASR:
-            await self._send(Error(f"Cannot begin at stage {start.value}", "bad-stage"))
+            raise MalformedFrame("run-pipeline: no stages to begin and end at") from exc
+        if (pipeline.start_stage, pipeline.end_stage) != (PipelineStage.ASR, PipelineStage.TTS):
+            await self._connection.write(
+                Error(
+                    f"Cannot run {pipeline.start_stage.value} to {pipeline.end_stage.value}, "
+                    "only asr to tts",
+                    "bad-stage",
+                )
+            )
             return
-        if (before := self._turn) is not None and not before.ended:
-            await self._room.stop(Outcome.INTERRUPTED)
-        if before is not None and before.playback.started:
-            await self._send(Flush(before.id))
+        await self._room.stop(Outcome.INTERRUPTED)
+        if (before := self._turn) is not None and before.playback.started:
+            await self._connection.write(Flush(before.id))
         phrase = self._phrases.get(self._wake_word or "", self._wake_word)
         self._wake_word, self._converter = None, None
         self._sound = _Sound()
-        self._turn = await self._room.begin(self, self._sound.stream(), phrase)
+        self._turn = await self._room.begin(self, self._sound, phrase)
 
     def _to_speech(self, event: Event) -> bytes:
         try:
             chunk = AudioChunk.from_event(event)
             form = PcmFormat(chunk.rate, chunk.width, chunk.channels)
-        except (KeyError, TypeError, BadFormat) as exc:
-            raise MalformedFrame(f"audio-chunk: {exc}") from exc
+        except (KeyError, BadFormat) as exc:
+            raise MalformedFrame("audio-chunk: its rate, width and channels are no format") from exc
+        if form.seconds(len(chunk.audio)) > _LONGEST_CHUNK:
+            raise MalformedFrame(f"audio-chunk: longer than {_LONGEST_CHUNK:g} s")
         if form == SPEECH:
-            return bytes(chunk.audio)
-        if self._converter is None or self._converter[0] != form:
-            self._converter = (form, Converter(form, SPEECH))
-        return self._converter[1].process(chunk.audio)
+            return chunk.audio
+        if self._converter is None or self._converter.source != form:
+            self._converter = Converter(form, SPEECH)
+        return self._converter.process(chunk.audio)
+
+    def _end_of_sound(self) -> None:
+        if self._sound is not None:
+            if self._converter is not None:
+                self._sound.push(self._converter.flush())
+            self._sound.close()
 
     def _played_so_far(self, report: Playback) -> None:
         turn = self._turn
         if turn is None or report.turn != turn.id:
             return
         turn.playback.report(report.samples_played)
-        if report.samples_played:
+        if turn.playback.seconds_ago():
             # An estimate: the first report may come after several blocks were taken at once.
             turn.mark(
                 Mark.FIRST_AUDIO_PLAYED,
@@ -177,8 +214,7 @@ class SatelliteLink:
 
     async def voice_stopped(self, turn: Turn) -> None:
         """Say that they have finished; the satellite stops streaming."""
-        if self._sound is not None:
-            self._sound.close()
+        self._want_no_more_sound()
         await self._send(VoiceStopped(timestamp=self._listened_ms()))
 
     async def transcript(self, turn: Turn, text: str) -> None:
@@ -191,6 +227,7 @@ class SatelliteLink:
 
     async def audio_start(self, turn: Turn, form: PcmFormat) -> None:
         """Begin the reply's speech."""
+        self._want_no_more_sound()  # an apology may come while somebody still speaks
         self._reply_format = form
         start = AudioStart(rate=form.rate, width=form.width, channels=form.channels, timestamp=0)
         await self._send(with_turn(start.event(), turn.id))
@@ -208,10 +245,18 @@ class SatelliteLink:
 
     async def failed(self, turn: Turn, code: str, text: str) -> None:
         """Say that this turn has no reply, and why."""
+        self._want_no_more_sound()
         await self._send(with_turn(Error(text, code).event(), turn.id))
 
+    def _want_no_more_sound(self) -> None:
+        if self._sound is not None:
+            self._sound.close()
+
     async def _send(self, event: Event | Eventable) -> None:
-        await self._connection.write(event)
+        try:
+            await self._connection.write(event)
+        except (ConnectionClosed, ProtocolError) as exc:
+            raise PeerGone(str(exc)) from exc
 
     def _listened_ms(self) -> int:
         return int((asyncio.get_running_loop().time() - self._listening_since) * 1000)
@@ -227,7 +272,8 @@ class SatelliteServer:
 
     def __init__(self, rooms: Rooms, settings: Settings) -> None:
         self._rooms = rooms
-        self._settings = settings
+        self._settings = settings.link
+        self._language = settings.language
         self._server: Server | None = None
         self._connected: dict[str, Connection] = {}
 
@@ -238,11 +284,11 @@ class SatelliteServer:
             OSError: the address is taken or cannot be had.
         """
         self._server = await serve(
-            self._settings.link.listen,
+            self._settings.listen,
             self._serve,
-            limits=Limits(idle_timeout=_IDLE_TIMEOUT),
+            limits=_LIMITS,
             heartbeat=_HEARTBEAT,
-            max_connections=self._settings.link.max_satellites,
+            max_connections=self._settings.max_satellites,
         )
         return self._server.uri
 
@@ -252,52 +298,63 @@ class SatelliteServer:
             await self._server.close()
 
     async def _serve(self, connection: Connection) -> None:
-        introduced = await self._introduction(connection)
-        if introduced is None:
-            return
-        introduction, phrases = introduced
-        name = introduction.room
-        if (older := self._connected.get(name)) is not None:
-            # Most often the same satellite, whose old connection has not been missed yet.
-            _LOGGER.warning("%s: a newer satellite takes the place of %s", name, older.peer)
-            await _refuse(older, "replaced", f"Another satellite says that it is {name!r}")
-        self._connected[name] = connection
-        room = self._rooms.get(name)
-        _LOGGER.info("%s: connected from %s", name, connection.peer)
         try:
-            await SatelliteLink(connection, room, phrases, self._settings.language).run()
-        except ConnectionClosed:
-            _LOGGER.info("%s: disconnected", name)
+            introduced = await self._introduction(connection)
+            if introduced is not None:
+                await self._drive(connection, *introduced)
+        except MalformedFrame as exc:
+            await _refuse(connection, "malformed", str(exc))
+            raise
+
+    async def _drive(self, connection: Connection, name: str, phrases: dict[str, str]) -> None:
+        older = self._connected.get(name)
+        self._connected[name] = connection  # before any wait: two may come at the same time
+        try:
+            if older is not None:
+                # Most often the same satellite, whose old connection has not been missed yet.
+                _LOGGER.warning("%s: a newer satellite takes the place of %s", name, older.peer)
+                await _refuse(older, "replaced", f"Another satellite says that it is {name!r}")
+            _LOGGER.info("%s: connected from %s", name, connection.peer)
+            link = SatelliteLink(connection, self._rooms.get(name), phrases, self._language)
+            await link.run()
         finally:
             if self._connected.get(name) is connection:
                 del self._connected[name]
+            _LOGGER.info("%s: disconnected", name)
 
-    async def _introduction(
-        self, connection: Connection
-    ) -> tuple[Introduction, dict[str, str]] | None:
-        """Return who dials, and its wake phrases by model name; None if it may not stay."""
+    async def _introduction(self, connection: Connection) -> tuple[str, dict[str, str]] | None:
+        """Return the room that dials, and its wake phrases by model name; None if it must go."""
         try:
             async with asyncio.timeout(_INTRODUCTION_TIMEOUT):
                 event = await connection.read()
-        except (TimeoutError, ConnectionClosed):
+        except TimeoutError:
+            await _refuse(connection, "not-introduced", "No introduction in time")
             return None
-        introduction = introduction_of(event)
+        introduction = introduction_of(event) if Info.is_type(event.type) else None
         if introduction is None:
             await _refuse(connection, "not-introduced", "A satellite introduces itself first")
             return None
-        try:
-            info = Info.from_event(event)
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
-            raise MalformedFrame(f"info: {exc}") from exc
-        phrases = {
-            model.name: model.phrase or model.name
-            for program in info.wake
-            for model in program.models
-        }
-        return introduction, phrases
+        name = introduction.room
+        if len(name) > _LONGEST_NAME or not name.isprintable():
+            raise MalformedFrame(f"info: a room's name has 1 to {_LONGEST_NAME} printable letters")
+        return name, _phrases_of(event)
+
+
+def _phrases_of(event: Event) -> dict[str, str]:
+    try:
+        models = [model for program in Info.from_event(event).wake for model in program.models]
+    except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as exc:
+        raise MalformedFrame("info: not as Wyoming has it") from exc
+    return {
+        model.name: model.phrase if isinstance(model.phrase, str) else model.name
+        for model in models
+        if isinstance(model.name, str)
+    }
 
 
 async def _refuse(connection: Connection, code: str, text: str) -> None:
-    with contextlib.suppress(ProtocolError, ConnectionClosed):  # it is being closed anyway
-        await connection.write(Error(text, code).event())
+    # Neither error matters: it is being closed anyway.
+    with contextlib.suppress(ProtocolError, ConnectionClosed, TimeoutError):
+        async with asyncio.timeout(_REFUSAL_TIMEOUT):
+            await connection.write(Error(text, code).event())
     await connection.close()

@@ -31,32 +31,23 @@ async def transcribe(path, start: float = 0.0) -> str:
         await stt.close()
 
 
-async def test_a_spoken_question_is_answered_aloud(house, ask):
+async def test_a_spoken_question_is_answered_aloud_while_the_model_still_writes(house, ask):
     async with house.hub() as hub, house.satellite(hub.address) as kitchen:
-        house.say(kitchen, "1", VOICE, ask("What is the capital of France?"))
+        house.say(kitchen, "1", VOICE, ask("Why is sleep important?"))
         assert (await hub.wait_for(ANSWERED))[1] == "answered"
         heard = (await hub.wait_for(r"heard: (.*)"))[1]
-        assert "capital of france" in heard.lower()
+        assert "sleep" in heard.lower()
         assert "jarvis" not in heard.lower()
-        await hub.wait_for("in all")
-        marks = [line.split()[-1] for _, line in hub.lines if re.search(STAGE, line)]
-        times = [float(line.split()[0]) for _, line in hub.lines if re.search(STAGE, line)]
         total = float((await hub.wait_for(r"([\d.]+) s  in all"))[1])
-        assert {"wake", "transcript", "first_audio_sent", "first_audio_played", "done"} <= set(
-            marks
-        )
+        stages = [line.split() for _, line in hub.lines if re.search(STAGE, line)]
+        times = [float(seconds) for seconds, *_ in stages]
+        marks = [mark for *_, mark in stages]
+        assert {"wake", "transcript", "first_audio_sent", "done"} <= set(marks)
         assert min(times) >= 0
         assert sum(times) == pytest.approx(total, abs=0.01 * len(times))
-        assert await kitchen.stop() == 0
-    assert "paris" in (await transcribe(kitchen.heard_wav)).lower()
-
-
-async def test_the_reply_is_heard_before_the_model_has_finished_writing(house, ask):
-    async with house.hub() as hub, house.satellite(hub.address) as kitchen:
-        house.say(kitchen, "1", VOICE, ask(LONG))
-        await hub.wait_for(ANSWERED, timeout=120)
-        marks = [line.split()[-1] for _, line in hub.lines if re.search(STAGE, line)]
         assert marks.index("first_audio_played") < marks.index("last_token")
+        assert await kitchen.stop() == 0
+    assert "sleep" in (await transcribe(kitchen.heard_wav)).lower()
 
 
 async def test_silence_after_the_wake_word_is_not_answered(house, voice):
@@ -80,7 +71,8 @@ async def test_twenty_questions_in_a_row_are_answered_and_memory_stays_flat(hous
         "What do cows drink?",
         "What is two plus two?",
     ]
-    async with house.hub() as hub, house.satellite(hub.address) as kitchen:
+    short = "[llm]\nmax_reply_tokens = 16\n"
+    async with house.hub(extra=short) as hub, house.satellite(hub.address) as kitchen:
         memory = []
         for number in range(1, 21):
             question = questions[number % len(questions)]

@@ -1,6 +1,8 @@
 import pytest
 from honesty_cases import NEEDS_ABILITY, ORDINARY
 from honesty_more_cases import MORE_NEEDS_ABILITY, MORE_ORDINARY
+from honesty_spoken_chat import SPOKEN_CHAT
+from honesty_spoken_requests import SPOKEN_REQUESTS
 
 from hub.conversation.honesty import ReplyCheck, missing_ability
 from hub.conversation.requests import need_of
@@ -15,12 +17,12 @@ def test_a_request_for_a_missing_ability_gets_an_honest_answer(ability: str, tex
     assert need is not None and need.ability == ability
 
 
-@pytest.mark.parametrize("text", MORE_NEEDS_ABILITY)
+@pytest.mark.parametrize("text", (*MORE_NEEDS_ABILITY, *SPOKEN_REQUESTS))
 def test_its_many_phrasings_get_an_honest_answer_too(text: str) -> None:
     assert missing_ability(text) is not None
 
 
-@pytest.mark.parametrize("text", ORDINARY + MORE_ORDINARY)
+@pytest.mark.parametrize("text", ORDINARY + MORE_ORDINARY + SPOKEN_CHAT)
 def test_conversation_and_knowledge_questions_go_to_the_language_model(text: str) -> None:
     assert missing_ability(text) is None
 
@@ -53,6 +55,64 @@ def test_politeness_and_wake_words_do_not_hide_a_request(wrapped: str, request_:
 def test_an_ability_that_is_there_switches_its_answers_off() -> None:
     assert missing_ability("set a timer for ten minutes", frozenset({"timers"})) is None
     assert missing_ability("turn on the lamp", frozenset({"timers"})) is not None
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        ("Turn on the light in the kitchen.", "And in the bedroom?"),
+        ("What time is it?", "And in New York?"),
+        ("What's the weather today?", "What about tomorrow?"),
+        ("What's the weather today?", "Just guess."),
+        ("Play some music.", "Okay, something by Mozart then."),
+        ("Set a timer for five minutes.", "Make it ten."),
+        ("Is the door locked?", "And the windows?"),
+        ("Turn on the lamp.", "Please."),
+        ("Turn on the lamp.", "Try again."),
+        ("Turn on the lamp.", "Did you do it?"),
+        ("Turn on the lamp.", "The other one."),
+        ("Add milk to my shopping list.", "And bread."),
+    ],
+)
+def test_a_follow_up_to_what_it_could_not_do_gets_an_honest_answer(before: str, text: str) -> None:
+    answer = missing_ability(text, earlier=[before])
+    assert answer is not None and "can't" in answer
+    assert missing_ability(text, earlier=[before, "And the other one?"]) is not None
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        ("Turn on the lamp.", "Why not?"),
+        ("Turn on the lamp.", "Okay, then tell me a joke."),
+        ("What time is it?", "Okay, thanks anyway."),
+        ("What's the weather today?", "And what is the capital of France?"),
+        ("What is the capital of France?", "And of Spain?"),
+        ("Tell me a joke.", "Another one, please."),
+        ("Tell me a joke.", "Try again."),
+        ("How do I boil an egg?", "And for a soft one?"),
+    ],
+)
+def test_a_new_subject_after_an_honest_answer_goes_to_the_language_model(
+    before: str, text: str
+) -> None:
+    assert missing_ability(text, earlier=[before]) is None
+
+
+def test_two_requests_in_a_sentence_are_both_answered() -> None:
+    answer = missing_ability("Turn off the lights and tell me the time.")
+    assert answer is not None
+    assert "lights" in answer and "time" in answer
+
+
+def test_a_request_beside_a_joke_is_not_hidden_by_it() -> None:
+    assert missing_ability("Turn off the lights and tell me a joke.") is not None
+
+
+def test_the_answer_names_what_was_asked_for() -> None:
+    for text, thing in (("close the blinds", "blinds"), ("is the oven on", "oven")):
+        answer = missing_ability(text)
+        assert answer is not None and thing in answer
 
 
 def test_an_emergency_is_told_to_use_a_phone() -> None:
@@ -186,6 +246,44 @@ def test_a_claim_in_a_later_clause_is_replaced_too() -> None:
     check = ReplyCheck("I'm freezing")
     assert check.review("I'm sorry to hear that.").say == ("I'm sorry to hear that.",)
     assert check.review(" I've turned on the heating.").stop
+
+
+def test_a_reply_that_goes_wrong_after_ordinary_words_just_ends() -> None:
+    check = ReplyCheck("tell me about your day")
+    assert check.review("I had a quiet morning.").say == ("I had a quiet morning.",)
+    review = check.review(" Then I turned on the lights.")
+    assert review.stop
+    assert review.say == ()
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "A thermostat is a device that controls the temperature of a home.",
+        " It works by monitoring the room and adjusting the temperature to keep it comfortable.",
+        " It creates a glow that illuminates everything around it.",
+        "A leap year has 366 days, and every four years the year is one day longer.",
+        "The longest day of the year is June 21.",
+    ],
+)
+def test_an_explanation_is_never_interrupted(clause: str) -> None:
+    check = ReplyCheck("how does a thermostat work")
+    assert check.review("I can explain that.").say
+    assert check.review(clause).say == (clause,)
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "Sure, I can help you with that!",
+        "I'd be happy to go back a song.",
+        "The road is currently busy.",
+    ],
+)
+def test_an_offer_to_do_what_it_cannot_is_replaced(clause: str) -> None:
+    review = ReplyCheck("go back a song").review(clause)
+    assert review.stop
+    assert "can't" in review.say[0]
 
 
 def test_claims_about_an_ability_that_is_there_pass() -> None:

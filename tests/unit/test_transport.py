@@ -43,7 +43,7 @@ def raw_address(server: Server) -> tuple[str, int]:
 
 
 async def until_handled(server: Server, n: int) -> None:
-    while server.connections != n:  # noqa: ASYNC110  the server needs no event just for a test
+    while server.connections != n:
         await asyncio.sleep(0.001)
 
 

@@ -1,0 +1,92 @@
+"""Asks an engine without trusting it: whatever it raises, and a silence, become an EngineError.
+
+The engines watch over hangs themselves; this is for one that does not, and for a person, who does
+not wait as long as an engine may.
+"""
+
+import asyncio
+import traceback
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from hub.engines.base import EngineError, VoiceActivityStream
+
+PATIENCE = 20.0  # seconds; with an apology after it, still within a satellite's own 30 s
+_FRAME_PATIENCE = 5.0  # for one frame of voice activity
+_STOPPING = 5.0  # seconds; llama.cpp stops within one step of a batch, 64 tokens
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class NoAnswer(EngineError):
+    """An engine said nothing for too long: it hangs, or it is too slow."""
+
+
+class _Pieces(Protocol[T_co]):
+    def __aiter__(self) -> AsyncIterator[T_co]: ...
+
+    async def aclose(self) -> None: ...
+
+
+async def answer_of(work: Awaitable[T], engine: str, *, timeout: float = PATIENCE) -> T:
+    """Return what `work` returns.
+
+    Args:
+        work: one call of an engine.
+        engine: what to call it in errors.
+        timeout: the longest wait, in seconds.
+
+    Raises:
+        NoAnswer: nothing came in time.
+        EngineError: the engine failed, however it said so.
+    """
+    try:
+        async with asyncio.timeout(timeout) as clock:
+            return await work
+    except EngineError:
+        raise
+    except Exception as exc:  # a model library raises what it likes
+        if isinstance(exc, TimeoutError) and clock.expired():
+            raise NoAnswer(f"{engine}: no answer for {timeout:g} s") from None
+        raise EngineError(f"{engine}: {where(exc)}") from exc
+
+
+async def pieces_of(pieces: _Pieces[T], engine: str) -> AsyncGenerator[T]:
+    """Yield what an engine makes piece by piece, and stop the engine at the end.
+
+    What the caller does between two pieces takes nobody's patience.
+
+    Raises:
+        NoAnswer: no piece came in time, though the engine stopped when it was told to.
+        EngineError: the engine failed, or does not stop.
+    """
+    end = object()
+    iterator = aiter(pieces)
+    try:
+        while (piece := await answer_of(anext(iterator, end), engine)) is not end:
+            yield piece  # type: ignore[misc]  # mypy does not narrow by a sentinel object
+    finally:
+        try:
+            await answer_of(pieces.aclose(), engine, timeout=_STOPPING)
+        except NoAnswer:
+            raise EngineError(f"{engine}: does not stop; it hangs") from None
+
+
+class PatientActivity:
+    """A voice activity stream whose every answer is waited for with patience."""
+
+    def __init__(self, activity: VoiceActivityStream) -> None:
+        self._activity = activity
+
+    async def probability(self, frame: bytes) -> float:
+        """Return the probability of speech in `frame`; see `VoiceActivityStream`."""
+        return await answer_of(self._activity.probability(frame), "vad", timeout=_FRAME_PATIENCE)
+
+
+def where(exc: BaseException) -> str:
+    """Say what was raised and where, without its message: that may quote what somebody said."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    places = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames[-4:]))
+    return f"{type(exc).__name__} at {places}" if places else type(exc).__name__
