@@ -22,10 +22,13 @@ class LinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         listen: tcp://HOST:PORT or unix:///PATH; loopback unless told otherwise.
         max_satellites: more than so many are turned away.
+        dial: satellites that wait to be dialled, as tcp://HOST:PORT or unix:///PATH; other makers'
+            Wyoming satellites too.
     """
 
     listen: Uri = "tcp://127.0.0.1:10601"
     max_satellites: Annotated[int, Meta(ge=1, le=256)] = 32
+    dial: Annotated[tuple[Uri, ...], Meta(max_length=64)] = ()
 
 
 class SttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -120,10 +120,27 @@ class House:
             yield hub
 
     @asynccontextmanager
-    async def satellite(self, address: str, room: str = "kitchen", *, wake: str = "hey_jarvis"):
+    async def satellite(
+        self,
+        address: str,
+        room: str = "kitchen",
+        *,
+        wake: str = "hey_jarvis",
+        waits: bool = False,
+    ):
+        """A satellite that dials the hub at `address`; or `waits` there to be dialled."""
         spool = self.folder / f"say-{room}"
         spool.mkdir(exist_ok=True)
-        arguments = ("satellite", "run", "--hub", address, "--room", room, "--wake-word", wake)
+        arguments = (
+            "satellite",
+            "run",
+            "--listen" if waits else "--hub",
+            address,
+            "--room",
+            room,
+            "--wake-word",
+            wake,
+        )
         devices = (
             *("--microphone", f"spool:{spool}"),
             *("--speaker", f"wave:{self.folder / room}.wav"),
@@ -131,7 +148,8 @@ class House:
         async with self.process(room, *arguments, *devices) as satellite:
             satellite.spool = spool
             satellite.heard_wav = self.folder / f"{room}.wav"
-            await satellite.wait_for(r"^ready", timeout=START_TIMEOUT)
+            started = "waiting for a driver" if waits else "^ready"
+            await satellite.wait_for(started, timeout=START_TIMEOUT)
             yield satellite
 
     def say(self, satellite: Process, name: str, form: PcmFormat, pcm: bytes) -> None:

@@ -9,7 +9,7 @@ from wyoming.event import Event
 from wyoming.info import Describe, Info
 
 from protocol.connection import Connection, ConnectionClosed, Limits, ProtocolError
-from protocol.transport import connect
+from protocol.transport import BadUri, connect
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -41,12 +41,18 @@ class SatelliteDialler:
         self._told = False  # that it is not there
 
     async def run(self) -> None:
-        """Dial, drive, and dial again with back-off and jitter, until cancelled."""
+        """Dial, drive, and dial again with back-off and jitter, until cancelled.
+
+        Returns, with a line in the log, where the address can never be dialled.
+        """
         loop, delay = asyncio.get_running_loop(), _FIRST_RETRY
         while True:
             began = loop.time()
             try:
                 await self._once()
+            except BadUri as exc:
+                _LOGGER.error("link.dial: %s", exc)
+                return
             except (ConnectionClosed, ProtocolError, OSError) as exc:  # OSError: time-outs too
                 if not self._told:
                     _LOGGER.warning("no satellite at %s: %s; dialling on", self._uri, exc)

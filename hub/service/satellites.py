@@ -21,6 +21,7 @@ from hub.config import Settings
 from hub.conversation.pipeline import PeerGone
 from hub.conversation.room import Room, Rooms
 from hub.conversation.turn import Mark, Outcome, Turn
+from hub.service.dialler import SatelliteDialler
 from protocol.audio import SPEECH, BadFormat, Converter, PcmFormat
 from protocol.connection import Connection, ConnectionClosed, Limits, MalformedFrame, ProtocolError
 from protocol.extensions import Flush, Playback, introduction_of, with_turn
@@ -263,7 +264,7 @@ class SatelliteLink:
 
 
 class SatelliteServer:
-    """Where satellites dial in.
+    """Where satellites dial in, and from where those that wait for it are dialled.
 
     Args:
         rooms: the hub's rooms.
@@ -275,10 +276,11 @@ class SatelliteServer:
         self._settings = settings.link
         self._language = settings.language
         self._server: Server | None = None
+        self._dialling: list[asyncio.Task[None]] = []
         self._connected: dict[str, Connection] = {}
 
     async def start(self) -> str:
-        """Listen; return the address.
+        """Listen, and dial; return the address that is listened on.
 
         Raises:
             OSError: the address is taken or cannot be had.
@@ -290,10 +292,16 @@ class SatelliteServer:
             heartbeat=_HEARTBEAT,
             max_connections=self._settings.max_satellites,
         )
+        for uri in self._settings.dial:
+            dialler = SatelliteDialler(uri, _LIMITS, _HEARTBEAT, self._drive_dialled)
+            self._dialling.append(asyncio.create_task(dialler.run(), name=f"dial {uri}"))
         return self._server.uri
 
     async def close(self) -> None:
-        """Send all satellites away and stop listening."""
+        """Send all satellites away, stop dialling and listening."""
+        for task in self._dialling:
+            task.cancel()
+        await asyncio.gather(*self._dialling, return_exceptions=True)
         if self._server is not None:
             await self._server.close()
 
@@ -305,6 +313,17 @@ class SatelliteServer:
         except MalformedFrame as exc:
             await _refuse(connection, "malformed", str(exc))
             raise
+
+    async def _drive_dialled(self, connection: Connection, info: Event) -> None:
+        """Drive a satellite that was dialled; a stock one is its room by the name that it has."""
+        introduction = introduction_of(info)
+        satellite = info.data.get("satellite")
+        name = satellite.get("name") if isinstance(satellite, dict) else None
+        if introduction is not None:
+            name = introduction.room
+        if not isinstance(name, str):
+            raise MalformedFrame("info: it names no satellite")
+        await self._drive(connection, _room_name(name), _phrases_of(info))
 
     async def _drive(self, connection: Connection, name: str, phrases: dict[str, str]) -> None:
         older = self._connected.get(name)
@@ -334,10 +353,13 @@ class SatelliteServer:
         if introduction is None:
             await _refuse(connection, "not-introduced", "A satellite introduces itself first")
             return None
-        name = introduction.room
-        if len(name) > _LONGEST_NAME or not name.isprintable():
-            raise MalformedFrame(f"info: a room's name has 1 to {_LONGEST_NAME} printable letters")
-        return name, _phrases_of(event)
+        return _room_name(introduction.room), _phrases_of(event)
+
+
+def _room_name(name: str) -> str:
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise MalformedFrame(f"info: a room's name has 1 to {_LONGEST_NAME} printable letters")
+    return name
 
 
 def _phrases_of(event: Event) -> dict[str, str]:
