@@ -76,7 +76,8 @@ async def running(name: str, *arguments: str) -> AsyncIterator[Process]:
         if child.returncode is None:
             child.terminate()
         try:
-            await asyncio.wait_for(child.communicate(), 10)
+            async with asyncio.timeout(10):
+                await child.communicate()
         except TimeoutError:
             child.kill()
             await child.wait()
@@ -94,7 +95,8 @@ async def speak_question(text: str, path: Path) -> None:
         cwd=ROOT,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, errors = await asyncio.wait_for(child.communicate(), START_TIMEOUT)
+    async with asyncio.timeout(START_TIMEOUT):
+        _, errors = await child.communicate()
     if child.returncode != 0:
         raise DemoFailed(f"no question could be made: {errors.decode().strip()}")
 

@@ -16,6 +16,7 @@ from hub.conversation.turn import Turn
 
 _LOGGER = logging.getLogger(__name__)
 
+_CLOSE_TIMEOUT = 5.0  # seconds
 _QUEUED = 256  # turns that wait for the disk; more are not recorded
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS turns (
@@ -85,7 +86,8 @@ class Store:
         """Write what waits, then stop."""
         if self._task is not None:
             try:
-                await asyncio.wait_for(self._queue.join(), 5)
+                async with asyncio.timeout(_CLOSE_TIMEOUT):
+                    await self._queue.join()
             except TimeoutError:
                 _LOGGER.warning("%d turns were not recorded", self._queue.qsize())
             self._task.cancel()

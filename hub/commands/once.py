@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hub.config import Settings
 from hub.conversation.clauses import ClauseSplitter
+from hub.conversation.honesty import missing_ability
 from hub.conversation.prompt import DEFAULT_PERSONA, system_prompt
 from hub.conversation.reply import write_reply
 from hub.conversation.speakable import Speakable
@@ -52,6 +53,9 @@ async def say(settings: Settings, text: str, path: Path) -> int:
 
 async def ask(settings: Settings, text: str) -> int:
     """Print the reply to `text` as it is written, with the same checks as a spoken turn."""
+    if (answer := missing_ability(text)) is not None:  # known before a model is loaded
+        print(answer)
+        return 0
     llm = make_llm(settings)
     await llm.load()
     persona = settings.llm.persona or DEFAULT_PERSONA

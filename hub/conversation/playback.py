@@ -104,7 +104,8 @@ class Playback:
             self._format.rate if self._format else 1
         )
         try:
-            await asyncio.wait_for(self._finished.wait(), left + margin)
+            async with asyncio.timeout(left + margin):
+                await self._finished.wait()
         except TimeoutError:
             return False
         return True

@@ -68,7 +68,8 @@ class _Request:
         if self.cancelled:
             raise StopAsyncIteration
         try:
-            item = await asyncio.wait_for(self._output.get(), _SILENCE_TIMEOUT)
+            async with asyncio.timeout(_SILENCE_TIMEOUT):
+                item = await self._output.get()
         except TimeoutError:
             self.cancelled = True
             raise EngineError(f"llama.cpp: no word for {_SILENCE_TIMEOUT:g} s") from None
@@ -86,7 +87,8 @@ class _Request:
         """Stop computing; returns within one step of the batch."""
         self.cancelled = True
         try:
-            await asyncio.wait_for(self._ended.wait(), _SILENCE_TIMEOUT)
+            async with asyncio.timeout(_SILENCE_TIMEOUT):
+                await self._ended.wait()
         except TimeoutError:
             raise EngineError("llama.cpp does not stop; it hangs") from None
 
@@ -155,7 +157,8 @@ class LlamaCpp:
             target=self._work, args=(loaded,), name="llama-cpp", daemon=True
         )
         self._thread.start()
-        await asyncio.wait_for(ready, _LOAD_TIMEOUT)
+        async with asyncio.timeout(_LOAD_TIMEOUT):
+            await ready
         self._loaded = True
 
     async def close(self) -> None:

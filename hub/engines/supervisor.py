@@ -129,6 +129,7 @@ class Supervised(Generic[E]):
 
 async def _close(role: str, engine: Engine) -> None:
     try:
-        await asyncio.wait_for(engine.close(), _CLOSE_TIMEOUT)
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await engine.close()
     except Exception as exc:  # whatever it is, the engine is given up
         _LOGGER.warning("%s did not close in order: %s", role, exc)
