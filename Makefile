@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-MODELS ?= whisper-tiny.en qwen2.5-coder-0.5b-instruct-q4_k_m
+TEST_MODELS := whisper-tiny.en qwen2.5-coder-0.5b-instruct-q4_k_m
 
 .PHONY: help setup models demo test lint bench clean
 
@@ -12,11 +12,11 @@ help: ## list the targets
 setup: ## make .venv with all that Parlour needs (once; then it takes no time)
 	@deploy/setup.sh
 
-models: setup ## fetch the default models by digest (MODELS="name name" for others)
+models: setup ## fetch the models that this machine takes (MODELS="name name" for others)
 	@$(BIN)/python -m hub models pull $(MODELS) || { echo "make models: a model is missing (see above)"; exit 1; }
 
 demo: setup models ## a hub and a satellite on this machine, and one spoken question
-	@$(BIN)/python deploy/demo.py || { echo "make demo: the demo failed (see above)"; exit 1; }
+	@$(BIN)/python deploy/demo.py || { code=$$?; [ $$code = 130 ] || echo "make demo: the demo failed (see above)"; exit $$code; }
 
 lint: setup ## ruff, mypy --strict, import rules
 	@$(BIN)/ruff check . || { echo "make lint: ruff check found problems (see above)"; exit 1; }
@@ -24,10 +24,12 @@ lint: setup ## ruff, mypy --strict, import rules
 	@$(BIN)/mypy || { echo "make lint: mypy found problems (see above)"; exit 1; }
 	@$(BIN)/lint-imports || { echo "make lint: an import crosses a border (see above)"; exit 1; }
 
-test: setup models lint ## every check and every test
+test: setup lint ## every check and every test
+	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/bench || { echo "make test: tests failed (see above)"; exit 1; }
 
-bench: setup models ## measure latencies (tests/bench); wants an idle machine
+bench: setup ## measure latencies (tests/bench); wants an idle machine
+	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@$(BIN)/python -m pytest -s tests/bench || { echo "make bench: failed (see above)"; exit 1; }
 
 clean: ## remove build results and caches; keeps .venv and models

@@ -8,6 +8,7 @@ wave file. Exits 0 only if the reply was really played. `make demo` runs it.
 import argparse
 import asyncio
 import re
+import signal
 import sys
 import time
 from array import array
@@ -21,7 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "demo-output"
 QUESTION = "Hey Jarvis, why is sleep important?"
 START_TIMEOUT = 120.0  # seconds; a cold disk takes its time to read the models
-TURN_TIMEOUT = 60.0
+WAKE_TIMEOUT = 5.0  # after the end of the recording
+TURN_TIMEOUT = 120.0
 SILENCE_DBFS = -50.0
 
 
@@ -37,8 +39,12 @@ class Process:
         self.lines: list[str] = []
         self._child = child
 
-    async def wait_for(self, pattern: str, timeout: float) -> re.Match[str]:
-        """Show lines until one matches `pattern`; lines seen before count too."""
+    async def wait_for(self, pattern: str, timeout: float, otherwise: str) -> re.Match[str]:
+        """Show lines until one matches `pattern`; lines seen before count too.
+
+        Raises:
+            DemoFailed: none did in `timeout` seconds; says `otherwise`.
+        """
         for line in self.lines:
             if match := re.search(pattern, line):
                 return match
@@ -52,9 +58,7 @@ class Process:
                     if match := re.search(pattern, line):
                         return match
         except TimeoutError:
-            raise DemoFailed(
-                f"the {self.name} said nothing like {pattern!r} in {timeout:g} s"
-            ) from None
+            raise DemoFailed(otherwise) from None
         raise DemoFailed(f"the {self.name} ended with exit code {await self._child.wait()}")
 
 
@@ -113,6 +117,9 @@ def seconds_of_sound(path: Path) -> float:
 
 async def demo(question: str) -> None:
     """Run one turn; raises DemoFailed where it does not come to its end."""
+    demo_task = asyncio.current_task()
+    assert demo_task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, demo_task.cancel)
     OUTPUT.mkdir(exist_ok=True)
     spoken, answer = OUTPUT / "question.wav", OUTPUT / "answer.wav"
     config = OUTPUT / "hub.toml"
@@ -128,8 +135,10 @@ async def demo(question: str) -> None:
     async with running(
         "hub", "hub", "--config", str(config), "serve", "--show", "--listen", "tcp://127.0.0.1:0"
     ) as hub:
-        address = (await hub.wait_for(r"listening for satellites on (\S+)", START_TIMEOUT))[1]
-        await hub.wait_for(r"^ready", START_TIMEOUT)
+        slow = f"the hub did not start in {START_TIMEOUT:g} s"
+        address = (await hub.wait_for(r"listening for satellites on (\S+)", START_TIMEOUT, slow))[1]
+        if problem := (await hub.wait_for(r"^(?:ready|not ready: (.*))", START_TIMEOUT, slow))[1]:
+            raise DemoFailed(problem)
         print("3. A satellite starts; its microphone hears the recording.")
         async with running(
             "satellite",
@@ -137,9 +146,17 @@ async def demo(question: str) -> None:
             *("--microphone", f"wave:{spoken}", "--speaker", f"wave:{answer}"),
         ) as satellite:
             began = time.monotonic()
-            await satellite.wait_for("ready", START_TIMEOUT)
-            outcome = (await hub.wait_for(r"turn ended: (\S+)", TURN_TIMEOUT))[1]
-            await hub.wait_for("in all", 5)
+            unconnected = f"the satellite did not reach the hub in {START_TIMEOUT:g} s"
+            await satellite.wait_for("ready", START_TIMEOUT, unconnected)
+            form, recording = read_wav(spoken)
+            await hub.wait_for(
+                "listens",
+                form.seconds(len(recording)) + WAKE_TIMEOUT,
+                'the satellite heard no wake word; let the question begin with "Hey Jarvis,"',
+            )
+            endless = f"the turn did not end in {TURN_TIMEOUT:g} s"
+            outcome = (await hub.wait_for(r"turn ended: (\S+)", TURN_TIMEOUT, endless))[1]
+            await hub.wait_for("in all", 5, endless)
             if outcome != "answered":
                 raise DemoFailed(f"the turn ended: {outcome}")
             if not any("first_audio_played" in line for line in hub.lines):
@@ -162,7 +179,10 @@ def main() -> int:
     except DemoFailed as exc:
         print(f"demo failed: {exc}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except OSError as exc:
+        print(f"demo failed: {exc}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):  # SIGINT, SIGTERM
         return 130
     return 0
 

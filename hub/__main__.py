@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (hub.toml)")
+    config: dict[str, Any] = {"type": Path, "metavar": "FILE", "help": "settings (hub.toml)"}
+    parser.add_argument("--config", **config)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="run the hub until it is stopped")
@@ -57,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     turns = commands.add_parser("turns", help="print the last turns and where their time went")
     turns.add_argument("-n", type=int, default=10, metavar="COUNT", help="how many (10)")
     commands.add_parser("doctor", help="check this machine and say what to do")
+    for command in commands.choices.values():  # before the command or behind it
+        command.add_argument("--config", default=argparse.SUPPRESS, **config)
     return parser
 
 
@@ -67,6 +71,10 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the chosen command; each is imported only when it is."""
+    if arguments.command not in ("models", "turns", "doctor"):
+        from hub.engines.registry import check
+
+        check(settings)
     match arguments.command:
         case "serve":
             from hub.commands.serve import serve
@@ -122,7 +130,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"parlour-hub: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        # At once: model libraries abort when the interpreter takes their threads down in mid-load.
+        sys.stdout.flush()
+        os._exit(130)
 
 
 if __name__ == "__main__":

@@ -57,8 +57,9 @@ class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Args:
         engine: "llama-cpp".
-        model: a name from `parlour-hub models list`, or a GGUF file; unset takes the 1.5B model,
-            or the 0.5B where there are two cores or less than 4 GB free (`serve` prints which).
+        model: a name from `parlour-hub models list`, or a GGUF file; unset takes the 1.5B model on
+            four cores and 4 GB or more, else the 0.5B, and rather one that is here than one that
+            is not (`serve` prints which).
         threads: CPU threads; 0 takes every core.
         gpu_layers: layers on the GPU; -1 for all.
         context_tokens: cache for all rooms together.

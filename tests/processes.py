@@ -18,6 +18,7 @@ import psutil
 from protocol.audio import PcmFormat, write_wav
 
 START_TIMEOUT = 120.0
+LLM = "qwen2.5-coder-0.5b-instruct-q4_k_m"  # on any machine: the tests know how it answers
 VOICE = PcmFormat(24000, 2, 1)  # what the fixture `voice` speaks
 
 
@@ -110,7 +111,10 @@ class House:
     @asynccontextmanager
     async def hub(self, listen: str = "tcp://127.0.0.1:0", *, ready: bool = True, extra: str = ""):
         config = self.folder / "hub.toml"
-        config.write_text(f'[store]\npath = "{self.folder / "hub.db"}"\n{extra}', encoding="utf-8")
+        config.write_text(
+            f'[store]\npath = "{self.folder / "hub.db"}"\n[llm]\nmodel = "{LLM}"\n{extra}',
+            encoding="utf-8",
+        )
         arguments = ("hub", "--config", str(config), "serve", "--show", "--listen", listen)
         async with self.process("hub", *arguments) as hub:
             found = await hub.wait_for(r"satellites on (\S+)", timeout=START_TIMEOUT)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from hub.config import Settings, store_path
 from hub.engines.base import Engine, EngineError
 from hub.engines.registry import (
+    available_memory,
     default_models,
     llm_model,
     make_llm,
@@ -58,7 +59,7 @@ async def _check_async(name: str, outcome: Awaitable[tuple[bool, str]]) -> bool:
 
 def _machine(settings: Settings) -> tuple[bool, str]:
     cores = len(os.sched_getaffinity(0))
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = available_memory()
     text = f"{cores} cores, {free / 1e9:.1f} GB free; language model: {llm_model(settings.llm)}"
     if free < _MIN_FREE_BYTES:
         return False, f"{text}; less than 1 GB is free: close something"

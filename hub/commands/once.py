@@ -53,6 +53,9 @@ async def say(settings: Settings, text: str, path: Path) -> int:
 
 async def ask(settings: Settings, text: str) -> int:
     """Print the reply to `text` as it is written, with the same checks as a spoken turn."""
+    if not text.strip():
+        print("parlour-hub: there is nothing to answer in an empty text", file=sys.stderr)
+        return 1
     if (answer := missing_ability(text)) is not None:  # known before a model is loaded
         print(answer)
         return 0
@@ -62,7 +65,13 @@ async def ask(settings: Settings, text: str) -> int:
     messages = [Message("system", system_prompt(persona, settings.name)), Message("user", text)]
     try:
         async with aclosing(
-            write_reply(Turn("ask"), llm, messages, max_tokens=settings.llm.max_reply_tokens)
+            write_reply(
+                Turn("ask"),
+                llm,
+                messages,
+                max_tokens=settings.llm.max_reply_tokens,
+                name=settings.name,
+            )
         ) as reply:
             async for clause in reply:
                 print(clause.strip(), end=" ", flush=True)

@@ -11,8 +11,10 @@ from hub.config import Settings
 from hub.conversation.turn import Turn
 from hub.engines.base import EngineUnavailable
 from hub.engines.registry import llm_model, stt_model
+from protocol.settings import ConfigError
 
 _LOAD_TIMEOUT = 600.0
+_LOOPBACK = ("tcp://127.", "tcp://localhost:", "tcp://[::1]:")
 
 
 async def serve(settings: Settings, *, show: bool) -> int:
@@ -28,7 +30,13 @@ async def serve(settings: Settings, *, show: bool) -> int:
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
-    address = await hub.start()
+    try:
+        address = await hub.start()
+    except OSError as exc:
+        where = settings.link.listen
+        raise ConfigError(f"link.listen: {where}: {exc} (is a hub running already?)") from exc
+    if address.startswith("tcp://") and not address.startswith(_LOOPBACK):
+        print("warning: anyone on this network can reach the hub; there is no pairing yet")
     print(f"listening for satellites on {address}", flush=True)
     print(f"loading {stt_model(settings)}, {llm_model(settings.llm)}, {settings.tts.engine} ...")
     try:

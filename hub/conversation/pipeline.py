@@ -299,6 +299,7 @@ class Pipeline:
             messages,
             max_tokens=self._settings.llm.max_reply_tokens,
             abilities=self._abilities,
+            name=self._settings.name,
         )
         try:
             async with aclosing(reply):

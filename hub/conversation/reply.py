@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from hub.conversation.about_itself import about_itself
 from hub.conversation.clauses import ClauseSplitter
 from hub.conversation.honesty import ReplyCheck, missing_ability
 from hub.conversation.patience import pieces_of
@@ -19,13 +20,14 @@ async def write_reply(
     *,
     max_tokens: int,
     abilities: frozenset[str] = frozenset(),
+    name: str = "Parlour",
 ) -> AsyncGenerator[str]:
     """Yield the clauses of the model's reply to `messages`, whose last one is the user's.
 
     A reply that is cut at `max_tokens` ends with its last whole sentence, if it has one. Marks the
     model's first and last token in the turn's record. Closing it stops the model. The model is not
-    asked for what clearly needs a missing ability; "and in the bedroom?" is understood from what
-    was said before.
+    asked about itself, nor for what clearly needs a missing ability; "and in the bedroom?" is
+    understood from what was said before.
 
     Args:
         turn: the turn that the reply belongs to.
@@ -33,16 +35,19 @@ async def write_reply(
         messages: the whole conversation.
         max_tokens: the reply is cut there.
         abilities: what tools can do here; see `hub.conversation.honesty`.
+        name: what the assistant calls itself.
 
     Raises:
         NoAnswer: the model says nothing for too long, though it stops when it is told to.
         EngineError: the model failed.
     """
     earlier = [message.content for message in messages[:-1] if message.role == "user"]
-    if (answer := missing_ability(messages[-1].content, abilities, earlier)) is not None:
+    said = messages[-1].content
+    answer = about_itself(said, name) or missing_ability(said, abilities, earlier)
+    if answer is not None:
         yield answer
         return
-    check, splitter = ReplyCheck(messages[-1].content, abilities), ClauseSplitter()
+    check, splitter = ReplyCheck(said, abilities), ClauseSplitter()
     generation = llm.generate(turn.room, messages, max_tokens=max_tokens)
     turn.record.tokens = generation.stats
     async with aclosing(pieces_of(generation, "llm")) as pieces:

@@ -17,14 +17,14 @@ from hub.engines.base import (
     TextToSpeech,
     VoiceActivity,
 )
-from hub.models.catalogue import load_catalogue
-from hub.models.fetch import ModelMissing, path_of
+from hub.models.catalogue import find_model, load_catalogue
+from hub.models.fetch import FileStatus, ModelMissing, path_of, verify
 from protocol.settings import ConfigError
 
 _SMALL_LLM = "qwen2.5-coder-0.5b-instruct-q4_k_m"
 _LARGE_LLM = "qwen2.5-coder-1.5b-instruct-q4_k_m"
 _LARGE_LLM_CORES = 4
-_LARGE_LLM_FREE_BYTES = 4 << 30
+_LARGE_LLM_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,7 @@ def make_llm(settings: Settings) -> LanguageModel:
 
 def make_tts(settings: Settings) -> TextToSpeech:
     """Return the configured voice, not loaded yet; raises as `make_stt` does."""
-    spec = _spec("tts", settings.tts.engine)
-    if settings.language not in spec.languages:
-        raise ConfigError(
-            f"tts.engine: {spec.name} does not speak {settings.language!r}, only: "
-            f"{', '.join(spec.languages)}"
-        )
+    _spec("tts", settings.tts.engine)
     from hub.engines.hibari import Hibari
 
     return Hibari(settings.tts.voice, settings.tts.threads)
@@ -112,6 +107,39 @@ ENGINES = (
 )
 
 
+def check(settings: Settings) -> None:
+    """Make sure that the settings can ever work; whether the models are here is another matter.
+
+    Raises:
+        ConfigError: an engine, model, voice or language that does not exist.
+    """
+    _spec("stt", settings.stt.engine)
+    _spec("llm", settings.llm.engine)
+    tts = _spec("tts", settings.tts.engine)
+    if settings.language not in tts.languages:
+        raise ConfigError(
+            f"language: {tts.name} does not speak {settings.language!r}, only: "
+            f"{', '.join(tts.languages)}"
+        )
+    from hub.engines.hibari import Hibari
+
+    if settings.tts.voice not in Hibari.voices:
+        raise ConfigError(
+            f"tts.voice: no voice {settings.tts.voice!r}; there are: {', '.join(Hibari.voices)}"
+        )
+    for role, name in (("stt", stt_model(settings)), ("llm", llm_model(settings.llm))):
+        models = load_catalogue()
+        known = [model.name for model in models.values() if model.role == role]
+        if name in models and name not in known:
+            raise ConfigError(
+                f"{role}.model: {name} is no {role} model; there are: {', '.join(known)}"
+            )
+        if name not in models and not Path(name).expanduser().exists():
+            raise ConfigError(
+                f"{role}.model: no file or model {name!r}; models are: {', '.join(known)}"
+            )
+
+
 def stt_model(settings: Settings) -> str:
     """Return the speech-to-text model that the settings mean.
 
@@ -127,13 +155,33 @@ def stt_model(settings: Settings) -> str:
 
 
 def llm_model(settings: LlmSettings) -> str:
-    """Return the language model that the settings mean, by this machine's size if they leave it."""
+    """Return the language model that the settings mean.
+
+    Where they leave it open: the larger one on four cores and 4 GB or more, else the smaller; but
+    rather one that is here than one that is not.
+    """
     if settings.model is not None:
         return settings.model
     cores = len(os.sched_getaffinity(0))
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    large = cores >= _LARGE_LLM_CORES and free >= _LARGE_LLM_FREE_BYTES
-    return _LARGE_LLM if large else _SMALL_LLM
+    large = cores >= _LARGE_LLM_CORES and available_memory() >= _LARGE_LLM_BYTES
+    first, other = (_LARGE_LLM, _SMALL_LLM) if large else (_SMALL_LLM, _LARGE_LLM)
+    return other if not _is_here(first) and _is_here(other) else first
+
+
+def available_memory() -> int:
+    """Return the bytes that programs can still have; what caches hold counts as theirs."""
+    try:
+        with Path("/proc/meminfo").open() as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # no Linux
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _is_here(name: str) -> bool:
+    return all(state.status is FileStatus.OK for state in verify(find_model(name)))
 
 
 def default_models(settings: Settings) -> list[str]:

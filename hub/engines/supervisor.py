@@ -105,8 +105,10 @@ class Supervised(Generic[E]):
                 if self._warm is not None:
                     await self._warm(engine)
             except Exception as exc:  # whatever it is, the role must not stay without an engine
-                self._set(EngineState.FAILED, str(exc) or type(exc).__name__)
-                _LOGGER.error("%s: %s (next try in %g s)", self.role, self.reason, delay)
+                before, why = self.reason, str(exc) or type(exc).__name__
+                self._set(EngineState.FAILED, why)
+                if why != before:  # the same again is no news
+                    _LOGGER.error("%s: %s (trying again)", self.role, why)
                 if engine is not None:
                     await _close(self.role, engine)
             except asyncio.CancelledError:

@@ -138,7 +138,7 @@ def test_a_setting_that_is_wrong_is_named(hub, tmp_path):
     for text, message in (
         ("langage = 'de'", "langage: unknown key; did you mean 'language'?"),
         ("[stt]\nengine = 'ears'", "stt.engine: no engine 'ears'; there are: faster-whisper"),
-        ("[llm]\nmodel = 'qwen2.5-coder'", "there is no model 'qwen2.5-coder'"),
+        ("[llm]\nmodel = 'qwen2.5-coder'", "no file or model 'qwen2.5-coder'; models are: qwen"),
         ("[llm]\nmodel = '.'", "no GGUF file in ."),
         ("language = 'de'", "hibari does not speak 'de', only: en"),
     ):

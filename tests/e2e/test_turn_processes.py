@@ -73,7 +73,7 @@ async def test_twenty_questions_in_a_row_are_answered_and_memory_stays_flat(hous
         "What do cows drink?",
         "What is two plus two?",
     ]
-    short = "[llm]\nmax_reply_tokens = 16\n"
+    short = "max_reply_tokens = 16\n"
     async with house.hub(extra=short) as hub, house.satellite(hub.address) as kitchen:
         memory = []
         for number in range(1, 21):

@@ -1,5 +1,6 @@
 """Engine names to engines; errors that say what to do; nothing loaded before it is needed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,10 @@ import msgspec
 import pytest
 
 from hub.config import LlmSettings, Settings, SttSettings, TtsSettings
+from hub.engines import registry
 from hub.engines.base import EngineUnavailable
 from hub.engines.registry import (
+    available_memory,
     default_models,
     llm_model,
     make_llm,
@@ -43,12 +46,21 @@ def test_an_unknown_engine_is_refused_with_those_that_there_are(make, changes, t
 
 def test_a_language_that_the_voice_does_not_speak_is_refused():
     with pytest.raises(ConfigError, match="hibari does not speak 'de', only: en"):
-        make_tts(settings(language="de"))
+        check(settings(language="de"))
 
 
 def test_an_unknown_voice_is_refused_with_those_that_there_are():
-    with pytest.raises(EngineUnavailable, match="no voice 'bella'; choose one of: heart"):
-        make_tts(settings(tts=TtsSettings(voice="bella")))
+    with pytest.raises(ConfigError, match="no voice 'bella'; there are: heart"):
+        check(settings(tts=TtsSettings(voice="bella")))
+
+
+def test_a_model_of_another_role_is_refused():
+    with pytest.raises(ConfigError, match="whisper-tiny.en is no llm model; there are: qwen"):
+        check(settings(llm=LlmSettings(model="whisper-tiny.en")))
+
+
+def test_the_defaults_pass_the_check():
+    check(Settings())
 
 
 def test_the_smallest_model_that_knows_the_language_is_taken():
@@ -111,3 +123,28 @@ async def test_the_detector_needs_no_settings():
     vad = make_vad(Settings())
     assert vad.name == "silero"
     await vad.close()
+
+
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "here", "chosen"),
+    [
+        (2, 16, "", "0.5b"),
+        (8, 3, "", "0.5b"),
+        (8, 16, "", "1.5b"),
+        (8, 16, "0.5b", "0.5b"),
+        (8, 16, "0.5b 1.5b", "1.5b"),
+        (2, 16, "1.5b", "1.5b"),
+        (2, 16, "0.5b 1.5b", "0.5b"),
+    ],
+)
+def test_the_machine_and_what_is_here_choose_the_language_model(
+    monkeypatch, cores, gigabytes, here, chosen
+):
+    monkeypatch.setattr(registry.os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr(registry, "available_memory", lambda: gigabytes << 30)
+    monkeypatch.setattr(registry, "_is_here", lambda name: any(s in name for s in here.split()))
+    assert chosen in llm_model(LlmSettings())
+
+
+def test_memory_that_caches_hold_counts_as_available():
+    assert available_memory() >= os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
