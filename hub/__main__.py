@@ -21,7 +21,7 @@ try it, step by step:
   parlour-hub models pull                        fetch the models that this machine needs
   parlour-hub say "Good morning." hello.wav      words to sound
   parlour-hub transcribe hello.wav               sound to words
-  parlour-hub ask "Why is the sky blue?"         words to an answer
+  parlour-hub ask "Why is sleep important?"      words to an answer
   parlour-hub serve --show                       all of it, for satellites; prints each turn
 """
 

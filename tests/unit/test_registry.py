@@ -13,6 +13,7 @@ from hub.engines import registry
 from hub.engines.base import EngineUnavailable
 from hub.engines.registry import (
     available_memory,
+    check,
     default_models,
     llm_model,
     make_llm,
@@ -55,7 +56,7 @@ def test_an_unknown_voice_is_refused_with_those_that_there_are():
 
 
 def test_a_model_of_another_role_is_refused():
-    with pytest.raises(ConfigError, match="whisper-tiny.en is no llm model; there are: qwen"):
+    with pytest.raises(ConfigError, match=r"whisper-tiny\.en is no llm model; there are: qwen"):
         check(settings(llm=LlmSettings(model="whisper-tiny.en")))
 
 
