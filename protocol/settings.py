@@ -7,12 +7,19 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+# What a pattern asks for, in words; one that is not here is shown as it is.
+_IN_WORDS = {
+    "^(tcp|unix)://.": "tcp://HOST:PORT or unix:///PATH",
+    "^[a-z]{2}$": "two small letters, for example en",
+}
 
 
 class ConfigError(ValueError):
@@ -52,16 +59,34 @@ def load_toml(path: Path | None, overrides: Mapping[str, Any], kind: type[T]) ->
 
 
 def _explain(message: str, kind: type[Any]) -> str:
-    """Put the key path first, and for an unknown key the nearest known one behind."""
+    """Put the key path first, and say what is expected: a spelling, a choice, a form."""
     text, _, place = message.partition(" - at `$")
     path = place.rstrip("`").removeprefix(".")
     unknown = re.search(r"unknown field `(.*)`", text)
     if unknown is None:
+        if (pattern := re.search("matching regex '(.*)'", text)) and pattern[1] in _IN_WORDS:
+            text = f"expected {_IN_WORDS[pattern[1]]}"
+        elif text.startswith("Invalid enum value"):
+            text += f"; there are: {', '.join(_choices(_type_at(path, kind)))}"
         return f"{path or 'settings'}: {text}"
-    table = kind
-    for name in filter(None, path.split(".")):
-        table = next(f.type for f in msgspec.structs.fields(table) if f.name == name)
+    table = _type_at(path, kind)
     known = [field.name for field in msgspec.structs.fields(table)]
     near = difflib.get_close_matches(unknown[1], known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
     return f"{path + '.' if path else ''}{unknown[1]}: unknown key; {hint}"
+
+
+def _type_at(path: str, kind: Any) -> Any:
+    """Return the type of the field at a dotted path; of a list, the list's."""
+    for name in filter(None, re.sub(r"\[.*?\]", "", path).split(".")):
+        kind = next(f.type for f in msgspec.structs.fields(kind) if f.name == name)
+    return kind
+
+
+def _choices(kind: Any) -> list[str]:
+    """Return the values of every Literal and Enum in a type."""
+    if get_origin(kind) is Literal:
+        return [str(choice) for choice in get_args(kind)]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [str(member.value) for member in kind]
+    return [choice for part in get_args(kind) for choice in _choices(part)]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from importlib import metadata
 
 from wyoming.audio import AudioFormat
@@ -24,6 +24,7 @@ from satellite.wake.base import WakeWords
 
 _LOGGER = logging.getLogger(__name__)
 _MICROPHONE_RETRY = 2.0  # seconds
+_MICROPHONE_OPENS = 10.0  # seconds for the first sound; a long recording is read whole
 _OURS = Attribution(name="Parlour", url="")
 _MICRO_WAKE_WORD = Attribution(
     name="microWakeWord, Kevin Ahrendt", url="https://github.com/kahrendt/microWakeWord"
@@ -102,16 +103,30 @@ def describe(settings: Settings, wake: WakeWords, speaker_format: PcmFormat) -> 
 async def run(settings: Settings, announce: Callable[[str], None]) -> None:
     """Run the satellite until SIGTERM or SIGINT.
 
+    A microphone that works at the start and fails later is opened again until it works.
+
     Args:
         settings: what to run.
         announce: called once with one line, when the satellite is first driven and so ready.
 
     Raises:
         WakeError: a wake word that does not exist.
-        DeviceError: a device that does not exist, or a speaker that cannot be opened.
+        DeviceError: a device that does not exist or cannot be opened.
         BadUri: `hub` or `listen` is not an address.
         OSError: the address to listen on is in use.
     """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):  # first, as what follows takes its time
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await _run(settings, announce, stop)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _run(settings: Settings, announce: Callable[[str], None], stop: asyncio.Event) -> None:
     # Imported here so that `--help` and a wrong setting answer at once.
     from satellite.wake.microwakeword import MicroWakeWords
 
@@ -141,43 +156,60 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
     link = Link(describe(settings, wake, speaker.format), on_driven=driven)
     session = Session(settings, driver=link, player=player, wake=wake, sounds=sounds, clock=loop)
 
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    speaker.start(player.pull)
-    if settings.listen is None:
-        conversing = link.dial(settings.hub, session)
-    else:
-        conversing = link.listen(settings.listen, session, _say_address)
-    tasks: list[asyncio.Task[object]] = [
-        asyncio.create_task(_hear(microphone, session), name="microphone"),
-        asyncio.create_task(conversing, name="link"),
-        asyncio.create_task(stop.wait(), name="stop"),
-    ]
+    async with contextlib.aclosing(microphone.frames()) as frames:
+        session.heard(await _first_frame(frames))
+        if stop.is_set():  # before a recording is begun, and the hub told of us
+            return
+        speaker.start(player.pull)
+        if settings.listen is None:
+            conversing = link.dial(settings.hub, session)
+        else:
+            conversing = link.listen(settings.listen, session, _say_address)
+        tasks: list[asyncio.Task[object]] = [
+            asyncio.create_task(_hear(microphone, frames, session), name="microphone"),
+            asyncio.create_task(conversing, name="link"),
+            asyncio.create_task(stop.wait(), name="stop"),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            session.close()  # before its link is taken away
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await speaker.close()
+
+
+async def _first_frame(frames: AsyncGenerator[bytes, None]) -> bytes:
+    """Open the microphone; one that never worked is a wrong setting, not worth trying again."""
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        session.close()
-        await speaker.close()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        async with asyncio.timeout(_MICROPHONE_OPENS):
+            return await anext(frames)
+    except TimeoutError as error:
+        raise DeviceError(f"microphone: no sound in {_MICROPHONE_OPENS:g} s") from error
+    except DeviceError as error:
+        raise DeviceError(f"microphone: {error}") from error
 
 
-async def _hear(microphone: Microphone, session: Session) -> None:
-    """Feed the session; a microphone that fails is opened again every 2 s."""
+async def _hear(
+    microphone: Microphone, frames: AsyncGenerator[bytes, None], session: Session
+) -> None:
+    """Feed the session from `frames`; a microphone that fails is opened again every 2 s."""
+    told = False
     while True:
         try:
-            async with contextlib.aclosing(microphone.frames()) as frames:
+            async with contextlib.aclosing(frames):
                 async for frame in frames:
+                    told = False
                     session.heard(frame)
         except DeviceError as error:
-            _LOGGER.error("microphone: %s; trying again", error)
+            if not told:  # the same line every 2 s would fill the log
+                _LOGGER.error("microphone: %s; trying again until it works", error)
+                told = True
         await asyncio.sleep(_MICROPHONE_RETRY)
+        frames = microphone.frames()
 
 
 def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:

@@ -42,7 +42,7 @@ class WakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[wake].
 
     Args:
-        words: names of microWakeWord models.
+        words: names of microWakeWord models, or as spoken.
         threshold: probability from which a word counts; None takes each model's own.
         refractory: seconds after a detection in which no other is reported.
         pre_roll: seconds of audio from before the detection that are sent. microWakeWord reports

@@ -69,7 +69,8 @@ async def _speaker(settings: Settings) -> Finding:
         speaker = open_speaker(settings.speaker.device, rate=settings.speaker.rate)
         # A file is not opened: that would overwrite the recording.
         if kind == "wave" and not await asyncio.to_thread(Path(place).parent.is_dir):
-            return Finding("speaker", True, f"{place}: its folder will be made")
+            text = f"{place}: its folder is missing; make it, or set [speaker] device or --speaker"
+            return Finding("speaker", False, text)
     except DeviceError as error:
         return Finding("speaker", False, f"{error}; set [speaker] device or --speaker")
     return Finding("speaker", True, f"{settings.speaker.device}, {speaker.format.rate} Hz")

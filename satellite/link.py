@@ -135,10 +135,11 @@ class Link:
                 told = ""
                 if loop.time() - began >= STABLE:  # two rooms of one name take turns no faster
                     wait = FIRST_RETRY
-            if problem and problem != told:  # the same line every 2 s would fill the log
-                _LOGGER.warning("%s; trying again until it answers", problem)
-                told = problem
             pause = yielding if replaced else wait
+            if problem and problem != told:  # the same line every 2 s would fill the log
+                when = f"in {pause:g} s" if replaced else "until it answers"
+                _LOGGER.warning("%s; trying again %s", problem, when)
+                told = problem
             await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))
             yielding = min(2 * yielding, LAST_YIELD) if replaced else FIRST_YIELD
             wait = FIRST_RETRY if replaced else min(2 * wait, LAST_RETRY)

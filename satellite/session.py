@@ -83,6 +83,7 @@ class Session:
         self._muted = settings.muted
         self._state = State.MUTED if self._muted else State.IDLE
         self._timer: Timer | None = None
+        self._closed = False
         self._ready = False  # somebody drives us
         self._parlour = False  # and it is a Parlour hub
         self._turn: str | None = None  # the newest turn that the driver named
@@ -118,7 +119,8 @@ class Session:
         return self._state
 
     def close(self) -> None:
-        """Stop the watchdog; nothing may be called afterwards."""
+        """Stop the watchdog; of what comes afterwards, `link_lost` is no news."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
 
@@ -183,8 +185,10 @@ class Session:
         """The driver is gone. What was received of a reply may still be heard.
 
         A turn that had no reply yet, or a reply that is cut off, ends in the error sound. A mute
-        outlives the link: only `run-satellite` ends it.
+        outlives the link: only `run-satellite` ends it. After `close` it is our own doing.
         """
+        if self._closed:
+            return
         self._ready = self._parlour = False
         self._turn = self._reply_turn = None
         if self._state in (State.IDLE, State.MUTED):

@@ -6,6 +6,7 @@ They keep real time as a sound card does, against absolute deadlines so that no 
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import AsyncGenerator
@@ -116,11 +117,12 @@ class SpoolMicrophone:
     *.wav. A file that was played is renamed to *.wav.done, one that cannot be read to *.wav.bad.
 
     Args:
-        folder: made if it does not exist.
+        folder: made if it does not exist, but not the folders above it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._told = ""  # the problem that was last logged
         self._clip = _Clip(b"")
         self._playing: Path | None = None
         self._frames = 0
@@ -128,10 +130,7 @@ class SpoolMicrophone:
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield what is in the spool, else silence; see `Microphone.frames`."""
-        try:
-            await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
-        except OSError as error:
-            raise DeviceError(f"cannot make the spool folder: {error}") from error
+        await asyncio.to_thread(self._make_folder)
         try:
             async for frame in _paced(self):
                 yield frame
@@ -153,6 +152,16 @@ class SpoolMicrophone:
             self._playing = None
         return self._clip.next_frame()
 
+    def _make_folder(self) -> None:
+        try:
+            if not self._folder.is_dir():
+                self._folder.mkdir()
+                _LOGGER.info("made the spool folder %s", self._folder)
+        except OSError as error:
+            raise DeviceError(f"cannot make the spool folder: {error}") from error
+        if not os.access(self._folder, os.W_OK | os.X_OK):  # each file would be played for ever
+            raise DeviceError(f"cannot rename files in the spool folder {self._folder}")
+
     def _next_clip(self, finished: Path | None) -> tuple[Path, bytes] | None:
         try:
             if finished is not None:
@@ -163,8 +172,11 @@ class SpoolMicrophone:
                 except DeviceError as error:
                     _LOGGER.warning("%s", error)
                     path.rename(path.with_name(path.name + ".bad"))
+            self._told = ""
         except OSError as error:  # somebody else renamed it, or the folder is gone: look again
-            _LOGGER.warning("spool folder: %s", error)
+            if str(error) != self._told:
+                _LOGGER.warning("spool folder: %s", error)
+                self._told = str(error)
         return None
 
 
@@ -175,7 +187,7 @@ class WaveSpeaker:
     latencies can be read off the file. Like a sound card it pulls from its own thread.
 
     Args:
-        path: the file to write; None plays to nobody.
+        path: the file to write, in a folder that exists; None plays to nobody.
         audio_format: what it plays.
     """
 
@@ -201,8 +213,9 @@ class WaveSpeaker:
             DeviceError: the file cannot be written.
         """
         if self._path is not None:
+            if not self._path.parent.is_dir():  # a mistyped place must not become a folder tree
+                raise DeviceError(f"cannot write {self._path}: no folder {self._path.parent}")
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._writer = WavWriter(self._path, self._format)
             except OSError as error:
                 raise DeviceError(f"cannot write {self._path}: {error}") from error

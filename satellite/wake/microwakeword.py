@@ -20,7 +20,7 @@ class MicroWakeWords:
     """Listen for several built-in microWakeWord models at once.
 
     Args:
-        names: model names, for example "hey_jarvis".
+        names: model names, for example "hey_jarvis", or as spoken: "Hey Jarvis".
         threshold: probability from which a word counts, 0..1; None takes each model's own.
         refractory: seconds after a hit in which nothing else is reported; a word said
             in that time is not reported later either.
@@ -72,7 +72,7 @@ class MicroWakeWords:
 
 def _load(name: str) -> MicroWakeWord:
     try:
-        return MicroWakeWord.from_builtin(Model(name))
+        return MicroWakeWord.from_builtin(Model("_".join(name.lower().split())))
     except ValueError as error:
         known = ", ".join(model.value for model in Model)
         raise WakeError(f"cannot load wake word {name!r} ({error}); there are: {known}") from error

@@ -69,11 +69,12 @@ def test_overrides_win_over_the_file(tmp_path):
         ("[turn]\nsilence = 0", "turn.silence: Expected `float` > 0"),
         ("[turn]\nspeech_threshold = 1.5", "turn.speech_threshold: Expected `float` < 1"),
         ("[llm]\ncontext_tokens = 10", "llm.context_tokens: Expected `int` >= 1024"),
-        ("[stt]\ndevice = 'gpu'", "stt.device: Invalid enum value 'gpu'"),
-        ("language = 'english'", "language: Expected `str` matching regex"),
-        ("[link]\nlisten = '0.0.0.0:10601'", "link.listen: Expected `str` matching regex"),
+        ("[stt]\ndevice = 'gpu'", "stt.device: Invalid enum value 'gpu'; there are: cpu, cuda"),
+        ("language = 'english'", "language: expected two small letters, for example en"),
+        ("[link]\nlisten = '0.0.0.0:1'", "link.listen: expected tcp://HOST:PORT or unix:///PATH"),
+        ("[link]\ndial = ['den:1']", "link.dial[0]: expected tcp://HOST:PORT or unix:///PATH"),
         ("llm = 3", "llm: Expected `object`, got `int`"),
-        ("[log]\nlevel = 'loud'", "log.level: Invalid enum value 'loud'"),
+        ("[log]\nlevel = 'loud'", "log.level: Invalid enum value 'loud'; there are: debug, "),
     ],
 )
 def test_an_error_names_the_key_and_what_is_wrong(tmp_path, text, message):

@@ -320,3 +320,24 @@ async def test_cancelling_ends_listening_and_every_connection():
     with pytest.raises(OSError):
         await connect(uri)
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_satellite_that_gave_its_place_says_when_it_tries_again(caplog):
+    async def replaces(connection):
+        await connection.read()
+        await connection.write(RunSatellite())
+        await connection.write(Error("another satellite is named Hall", "replaced"))
+        async for _ in connection:
+            pass
+
+    session, link = Session(), Link(INFO)
+    server = await serve("tcp://127.0.0.1:0", replaces)
+    try:
+        async with running(link.dial(server.uri, session)):
+            await session.expect("run-satellite", "lost")
+            async with asyncio.timeout(TIMEOUT):
+                while "trying again" not in caplog.text:
+                    await asyncio.sleep(0.01)
+    finally:
+        await server.close()
+    assert "named Hall; give one of the two another name; trying again in 30 s" in caplog.text

@@ -606,6 +606,16 @@ def test_the_link_lost_in_mid_reply_plays_what_came_and_then_says_so():
     assert room.take() == []  # a new driver did not ask for that reply
 
 
+def test_the_link_that_we_close_ourselves_in_mid_reply_is_no_warning(caplog):
+    room = Room()
+    room.ask("one")
+    room.reply(1.0, turn="one", stop=False)
+    room.run(0.3)
+    room.session.close()
+    room.session.link_lost()
+    assert "hub gone" not in caplog.text
+
+
 def test_the_link_lost_after_the_whole_reply_came_needs_no_error_sound():
     room = Room()
     room.ask()

@@ -106,7 +106,7 @@ async def test_the_spool_plays_files_in_name_order_and_marks_them(tmp_path):
 
 
 async def test_the_spool_hears_a_file_that_appears_later_and_makes_its_folder(tmp_path):
-    folder = tmp_path / "say" / "this"
+    folder = tmp_path / "say"
     heard = []
     async with (
         asyncio.timeout(TIMEOUT),
@@ -123,7 +123,7 @@ async def test_the_spool_hears_a_file_that_appears_later_and_makes_its_folder(tm
 
 
 async def test_the_speaker_s_file_is_a_true_timeline_with_silence(tmp_path):
-    path = tmp_path / "made" / "heard.wav"
+    path = tmp_path / "heard.wav"
     speaker = WaveSpeaker(path, PcmFormat(24000, 2, 1))
     blocks = iter([bytes(960)] * 5 + [b"\1\0" * 480] * 3)
     begin = time.monotonic()
@@ -175,3 +175,15 @@ async def test_a_speaker_file_that_cannot_be_written_is_a_device_error(tmp_path)
     (tmp_path / "file").write_text("x")
     with pytest.raises(DeviceError, match="cannot write"):
         open_speaker(f"wave:{tmp_path}/file/heard.wav", rate=24000).start(bytes)
+
+
+async def test_no_folder_is_made_for_a_speaker_s_file(tmp_path):
+    with pytest.raises(DeviceError, match=r"no folder .*missing"):
+        open_speaker(f"wave:{tmp_path}/missing/heard.wav", rate=24000).start(bytes)
+    assert not (tmp_path / "missing").exists()
+
+
+async def test_no_folder_is_made_above_the_spool(tmp_path):
+    with pytest.raises(DeviceError, match="cannot make the spool folder"):
+        await first_frames(SpoolMicrophone(tmp_path / "missing" / "say"), 1)
+    assert not (tmp_path / "missing").exists()
