@@ -144,6 +144,7 @@ _CLOCK = any_of(
 """,
     **_WORDS,
 )
+_PRICE = re.compile(r"[$€£]\s?\d|\d\s?(?:dollars|euros|pounds|cents)\b")
 _WEATHER = any_of(
     r"""
 ... ({forecast}) ... ({sky}) ... ({today})
@@ -235,6 +236,8 @@ class ReplyCheck:
         """The honest sentence to say instead of the clause, or None when the clause may pass."""
         sentence = plain(_unmarked(clause))
         if not _SETTING.match(sentence):
+            if self._strict and "news" not in self._abilities and _PRICE.search(clause):
+                return self._answer("news")
             if "clock" not in self._abilities and _CLOCK.search(sentence):
                 return self._answer("clock")
             if (

@@ -221,6 +221,10 @@ how did (the |my )?(?!you|it\b|i\b|we\b)\w+( \w+)? (do|get on|play|go|close)$
 [news/price]
 ... (prices?|worth|cost|rate|value|doing|trading|at) (of )?.*({goods}|apple)
 ... ({goods}|apple stock|market) ... (prices?|worth|doing|trading|at|now|today)$
+... the ({goods}) worth
+how much (is|are|does|do) (\w+ ){0,2}({goods})( (in|of|at) \w+)?( cost| worth)?$
+is (the )?({goods}|market|stock market) (up|down)
+how (is|are) (the )?(\w+ )?({goods}|markets?|economy) (doing|looking)
 prices?
 ... prices? ... (here|now|today)$
 ... (exchange rate|lottery|lotto)

@@ -292,3 +292,25 @@ def test_claims_about_an_ability_that_is_there_pass() -> None:
     assert ReplyCheck("set a timer for ten minutes", timers).review(clause).say == (clause,)
     assert ReplyCheck("set a timer for ten minutes", timers).review("Done!").say == ("Done!",)
     assert ReplyCheck("I'm cold", timers).review("I've turned on the heating.").stop
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How much is Apple stock?",
+        "how much is a bitcoin",
+        "Is Bitcoin up?",
+        "How are the markets doing?",
+        "what's the dollar worth in euros",
+        "how much are shares in Google",
+    ],
+)
+def test_the_price_of_what_is_traded_is_not_known(text):
+    assert "can't look up" in (missing_ability(text) or "")
+
+
+def test_a_price_is_not_invented_where_the_question_is_about_now():
+    review = ReplyCheck("is the new console in the shop now").review("It costs $499.99 today.")
+    assert review.stop
+    assert "499" not in " ".join(review.say)
+    assert not ReplyCheck("how much does a house cost").review("About $300,000.").stop
