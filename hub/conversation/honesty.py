@@ -144,6 +144,9 @@ _CLOCK = any_of(
 """,
     **_WORDS,
 )
+_TRADED = re.compile(
+    r"\b(?:gas|petrol|diesel|oil|gold|silver|stocks?|shares?|bitcoins?|dollars?|euros?|pounds?)\b"
+)
 _PRICE = re.compile(r"[$€£]\s?\d|\d\s?(?:dollars|euros|pounds|cents)\b")
 _WEATHER = any_of(
     r"""
@@ -208,6 +211,7 @@ class ReplyCheck:
         # some ability serves it: what the reply says of it is then that tool's business
         served = need is not None and need.ability in abilities
         self._strict = not served and is_about_the_world(request)
+        self._priced = self._strict or _TRADED.search(request.lower()) is not None
         self._asks = _ASKS.search(request.lower()) is not None
         self._held: list[str] = []
         self._spoken = False
@@ -236,7 +240,7 @@ class ReplyCheck:
         """The honest sentence to say instead of the clause, or None when the clause may pass."""
         sentence = plain(_unmarked(clause))
         if not _SETTING.match(sentence):
-            if self._strict and "news" not in self._abilities and _PRICE.search(clause):
+            if self._priced and "news" not in self._abilities and _PRICE.search(clause):
                 return self._answer("news")
             if "clock" not in self._abilities and _CLOCK.search(sentence):
                 return self._answer("clock")

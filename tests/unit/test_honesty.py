@@ -313,4 +313,5 @@ def test_a_price_is_not_invented_where_the_question_is_about_now():
     review = ReplyCheck("is the new console in the shop now").review("It costs $499.99 today.")
     assert review.stop
     assert "499" not in " ".join(review.say)
+    assert ReplyCheck("What does gas cost?").review("Gas costs about $0.50 per gallon.").stop
     assert not ReplyCheck("how much does a house cost").review("About $300,000.").stop
