@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from functools import partial
+from typing import Any
 
 from hub.config import Settings, store_path
 from hub.conversation.pipeline import Engines, Pipeline, Watcher
@@ -73,7 +74,7 @@ class Hub:
         await asyncio.gather(*(engine.close() for engine in self._supervised()))
         await self.store.close()
 
-    def _supervised(self) -> tuple[Supervised, ...]:  # type: ignore[type-arg] # of any engine
+    def _supervised(self) -> tuple[Supervised[Any], ...]:
         return (self.engines.vad, self.engines.tts, self.engines.stt, self.engines.llm)
 
     async def _share_prompt(self, llm: LanguageModel) -> None:

@@ -239,19 +239,15 @@ class ReplyCheck:
     def _instead(self, clause: str) -> str | None:
         """The honest sentence to say instead of the clause, or None when the clause may pass."""
         sentence = plain(_unmarked(clause))
-        if not _SETTING.match(sentence):
-            if self._priced and "news" not in self._abilities and _PRICE.search(clause):
-                return self._answer("news")
-            if "clock" not in self._abilities and _CLOCK.search(sentence):
-                return self._answer("clock")
-            if (
-                "weather" not in self._abilities
-                and _WEATHER.search(sentence)
-                and not _UNREAL.search(sentence)
-            ):
-                return self._answer("weather")
         if _SETTING.match(sentence):
             return None
+        if self._priced and "news" not in self._abilities and _PRICE.search(clause):
+            return self._answer("news")
+        if "clock" not in self._abilities and _CLOCK.search(sentence):
+            return self._answer("clock")
+        real = _UNREAL.search(sentence) is None
+        if "weather" not in self._abilities and real and _WEATHER.search(sentence):
+            return self._answer("weather")
         opening = True
         for segment in _segments(clause):
             ability = None if _UNREAL.search(segment) else self._claim(segment, opening)

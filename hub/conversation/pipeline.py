@@ -224,7 +224,6 @@ class Pipeline:
         elif utterance.reason is EndReason.STOPPED:
             turn.mark(Mark.SPEECH_END)  # where no pause came before it
         turn.mark(Mark.END_OF_TURN)
-        turn.record.speech_seconds = utterance.speech_seconds
         await peer.voice_stopped(turn)
         if not utterance.pcm:
             waited = utterance.reason is EndReason.NO_SPEECH
@@ -285,7 +284,6 @@ class Pipeline:
         async with aclosing(self._reply(turn, text, memory)) as reply:
             async for clause in reply:
                 turn.mark(Mark.FIRST_CLAUSE)
-                turn.reply = f"{turn.reply} {clause.strip()}".strip()
                 await clauses.put(_Clause(revision, clause))
         await clauses.put(None)
 
@@ -320,7 +318,6 @@ class Pipeline:
             if turn.is_current(clause.revision) and (words := speakable.push(clause.text)):
                 await self._say(turn, peer, clause.text, words)
         if not turn.playback.started:  # no reply, or one without a word that can be said
-            turn.reply = NO_ANSWER
             await self._say(turn, peer, NO_ANSWER, NO_ANSWER)
 
     async def _say(self, turn: Turn, peer: Peer, text: str, words: str) -> None:

@@ -89,8 +89,7 @@ class Room:
 
     def _remember(self, turn: Turn) -> None:
         """Keep what was heard; a reply of which nothing was heard did not happen."""
-        playback, record = turn.playback, turn.record
-        record.clauses, record.reply_seconds = playback.clauses, playback.seconds_sent
+        playback = turn.playback
         heard = playback.heard()
         if turn.transcript and heard and turn.outcome is not Outcome.FAILED:
             whole = turn.outcome is Outcome.ANSWERED and heard == playback.text

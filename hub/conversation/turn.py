@@ -49,10 +49,7 @@ class TurnRecord:
     """Where the time of a turn went; seconds on the monotonic clock. Holds no text."""
 
     marks: dict[Mark, float] = field(default_factory=dict)
-    speech_seconds: float = 0.0
     tokens: GenerationStats = field(default_factory=GenerationStats)
-    clauses: int = 0
-    reply_seconds: float = 0.0
     revisions: int = 0  # how often something computed was thrown away
 
     def stages(self) -> list[tuple[str, float]]:
@@ -100,7 +97,6 @@ class Turn:
         self.outcome: Outcome | None = None  # None while it goes on
         self.record = TurnRecord()
         self.transcript = ""
-        self.reply = ""  # all that was to be said
         self.playback = Playback(clock)
         self._clock = clock
         self._tasks: set[asyncio.Task[Any]] = set()

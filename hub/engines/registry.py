@@ -1,16 +1,14 @@
-"""Engine names to engines: what each is for, what it needs, and how it is made from settings.
+"""Engine names to engines: which there are, what they can, and how each is made from settings.
 
 Nothing here imports a model library; the engine that is chosen does, when it is made.
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hub.config import LlmSettings, Settings
 from hub.engines.base import (
-    Engine,
     EngineUnavailable,
     LanguageModel,
     SpeechToText,
@@ -33,9 +31,14 @@ class EngineSpec:
 
     role: str
     name: str
-    extra: str  # the extra of the parlour distribution that installs it
     languages: tuple[str, ...]  # () for: those of its model
-    make: Callable[[Settings], Engine]
+
+
+ENGINES = (
+    EngineSpec("stt", "faster-whisper", ()),
+    EngineSpec("llm", "llama-cpp", ()),
+    EngineSpec("tts", "hibari", ("en",)),
+)
 
 
 def make_stt(settings: Settings) -> SpeechToText:
@@ -99,14 +102,6 @@ def make_vad(settings: Settings) -> VoiceActivity:
     return Silero()
 
 
-ENGINES = (
-    EngineSpec("stt", "faster-whisper", "hub", (), make_stt),
-    EngineSpec("llm", "llama-cpp", "hub", (), make_llm),
-    EngineSpec("tts", "hibari", "hub", ("en",), make_tts),
-    EngineSpec("vad", "silero", "hub", (), make_vad),
-)
-
-
 def check(settings: Settings) -> None:
     """Make sure that the settings can ever work; whether the models are here is another matter.
 
@@ -127,8 +122,8 @@ def check(settings: Settings) -> None:
         raise ConfigError(
             f"tts.voice: no voice {settings.tts.voice!r}; there are: {', '.join(Hibari.voices)}"
         )
+    models = load_catalogue()
     for role, name in (("stt", stt_model(settings)), ("llm", llm_model(settings.llm))):
-        models = load_catalogue()
         known = [model.name for model in models.values() if model.role == role]
         if name in models and name not in known:
             raise ConfigError(
