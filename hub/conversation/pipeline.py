@@ -32,6 +32,7 @@ from hub.engines.base import (
     VoiceActivity,
 )
 from hub.engines.supervisor import Supervised
+from hub.engines.thread import client
 from protocol.audio import PcmFormat
 
 _LOGGER = logging.getLogger(__name__)
@@ -153,6 +154,7 @@ class Pipeline:
         so does a bug; a peer that goes ends it quietly. The caller remembers the turn, if it is
         to be.
         """
+        client.set(turn.room)  # in this task and those of its stages
         try:
             try:
                 await self._converse(turn, sound, peer, memory, wake_phrase)

@@ -19,6 +19,10 @@ class BadInput(EngineError):
     """This input cannot be worked on; the engine is well and goes on."""
 
 
+class EngineBusy(EngineError):
+    """An engine has too much to do for others; it is well and goes on."""
+
+
 class EngineUnavailable(EngineError):
     """An engine is not loaded (yet, or any more); the message says why and what to do."""
 
@@ -143,6 +147,71 @@ class VoiceActivity(Engine, Protocol):
 
     def stream(self) -> VoiceActivityStream:
         """Return a fresh detector for one stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeWordModel:
+    """One wake word that an engine has, known without loading it.
+
+    Args:
+        name: its id in settings and events.
+        phrase: what a person says.
+        languages: the languages it was trained for.
+        program: the kind of model behind it, "microwakeword" or "openwakeword".
+    """
+
+    name: str
+    phrase: str
+    languages: tuple[str, ...]
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeDetection:
+    """A wake word was heard.
+
+    Args:
+        name: the `WakeWordModel`'s name.
+        position: samples of the stream's sound that had been heard when it was.
+    """
+
+    name: str
+    position: int
+
+
+class WakeWordStream(Protocol):
+    """The detector's memory of one stream of sound."""
+
+    async def process(self, pcm: bytes) -> list[WakeDetection]:
+        """Hear the next 16 kHz mono 16-bit audio, any amount; return which wake words ended in it.
+
+        Raises:
+            EngineError: a model could not be loaded, failed or hangs.
+        """
+
+    async def close(self) -> None:
+        """Free the stream's models and its place; may be called twice."""
+
+
+class WakeWord(Engine, Protocol):
+    """Hears wake words in other people's sound."""
+
+    models: tuple[WakeWordModel, ...]  # those of the configured program first
+
+    def stream(
+        self, names: Sequence[str] | None = None, program: str | None = None
+    ) -> WakeWordStream:
+        """Return a fresh detector for one stream; it has its place until it is closed.
+
+        Args:
+            names: what to listen for; None for the configured words.
+            program: whose models; None for the configured program's, and another's for names
+                that it lacks.
+
+        Raises:
+            BadInput: no such name or program; says which there are.
+            EngineBusy: as many streams as there may be are open already.
+        """
 
 
 VAD_FRAME_SAMPLES = 512

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Generic, TypeVar
 
-from hub.engines.base import BadInput, Engine, EngineUnavailable
+from hub.engines.base import BadInput, Engine, EngineBusy, EngineUnavailable
 
 _LOGGER = logging.getLogger(__name__)
 _FIRST_RETRY = 0.5  # seconds
@@ -74,7 +74,7 @@ class Supervised(Generic[E]):
 
     def failed(self, engine: E, error: BaseException) -> None:
         """Take a report that `engine` raised or hung; a fresh one replaces it."""
-        if engine is not self._engine or isinstance(error, BadInput):
+        if engine is not self._engine or isinstance(error, BadInput | EngineBusy):
             return  # somebody reported it already, or it is well
         _LOGGER.error("%s failed (%s); restarting it", self.role, error)
         self.restarts += 1

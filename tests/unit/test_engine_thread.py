@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.engines.base import EngineError
-from hub.engines.thread import EngineThread
+from hub.engines.base import EngineBusy, EngineError
+from hub.engines.thread import EngineThread, client
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,11 +105,84 @@ async def test_a_queue_that_is_full_turns_calls_away(thread):
     refused = [call for call in calls if call.done()]
     assert 30 <= len(refused) <= 40  # 64 wait, one runs
     for call in refused:
-        with pytest.raises(EngineError, match="64 calls are waiting"):
+        with pytest.raises(EngineBusy, match="64 calls are waiting"):
             call.result()
     gate.set()
     waited = [call for call in calls if call not in refused]
     assert all(await asyncio.gather(*waited))
+
+
+async def test_a_client_with_one_call_does_not_wait_for_all_of_one_with_many(thread):
+    gate, done = threading.Event(), []
+
+    async def ask(who, number):
+        client.set(who)
+        await thread.run(lambda: done.append(f"{who}{number}"), timeout=5)
+
+    hold = asyncio.create_task(thread.run(gate.wait, timeout=5))
+    await settle()
+    calls = [asyncio.create_task(ask("long", number)) for number in range(6)]
+    await settle()
+    calls += [asyncio.create_task(ask("kitchen", 0)), asyncio.create_task(ask("bedroom", 0))]
+    await settle()
+    gate.set()
+    await asyncio.gather(hold, *calls)
+    assert done == ["long0", "kitchen0", "bedroom0", "long1", "long2", "long3", "long4", "long5"]
+
+
+async def test_waiting_for_others_does_not_count_as_a_hang(thread):
+    gate = threading.Event()
+    first = asyncio.create_task(thread.run(gate.wait, timeout=5))
+    await settle()
+    second = asyncio.create_task(thread.run(lambda: "second", timeout=0.05))
+    await asyncio.sleep(0.3)
+    assert not second.done()
+    gate.set()
+    assert await second == "second"
+    assert await first
+
+
+async def test_a_hang_is_noticed_by_those_who_wait_when_its_own_caller_has_gone(thread):
+    gate, begun = threading.Event(), threading.Event()
+
+    def hang():
+        begun.set()
+        gate.wait()
+
+    hung = asyncio.create_task(thread.run(hang, timeout=0.2))
+    await asyncio.to_thread(begun.wait, 5)
+    behind = asyncio.create_task(thread.run(lambda: None, timeout=60))
+    await settle()
+    hung.cancel()
+    with pytest.raises(EngineError, match=r"no answer for 0\.2 s"):
+        await behind
+    gate.set()
+
+
+async def test_an_engine_that_is_busy_with_others_says_so_and_is_no_failure(thread, monkeypatch):
+    monkeypatch.setattr("hub.engines.thread._QUEUE_TIMEOUT", 0.1)
+    monkeypatch.setattr("hub.engines.thread._LOOK", 0.05)
+    gate = threading.Event()
+    first = asyncio.create_task(thread.run(gate.wait, timeout=60))
+    await settle()
+    with pytest.raises(EngineBusy, match="others took"):
+        await thread.run(lambda: None, timeout=60)
+    gate.set()
+    assert await first
+
+
+async def test_calls_behind_one_that_hangs_are_told_when_the_thread_is_given_up(monkeypatch):
+    monkeypatch.setattr("hub.engines.thread._CLOSE_TIMEOUT", 0.1)
+    thread, gate = EngineThread("test-hung"), threading.Event()
+    hung = asyncio.create_task(thread.run(gate.wait, timeout=60))
+    await settle()
+    behind = asyncio.create_task(thread.run(lambda: None, timeout=60))
+    await settle()
+    await thread.close()
+    with pytest.raises(EngineError, match="stopped"):
+        await behind
+    gate.set()
+    await hung
 
 
 async def test_closing_lets_the_calls_that_wait_finish_and_ends_the_thread():
