@@ -144,6 +144,15 @@ class LlamaContext:
         text: bytes = llama_cpp.llama_vocab_get_text(self._vocab, token)
         return text.decode()
 
+    def control_texts(self) -> list[str]:
+        """Return how the tokens are written that mark the parts of a prompt."""
+        texts = (
+            llama_cpp.llama_vocab_get_text(self._vocab, token)
+            for token in range(llama_cpp.llama_vocab_n_tokens(self._vocab))
+            if llama_cpp.llama_vocab_is_control(self._vocab, token)
+        )
+        return [text.decode(errors="replace") for text in texts if text]
+
     def ends(self, token: int) -> bool:
         """Say whether `token` ends the reply."""
         return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))

@@ -5,6 +5,7 @@ import codecs
 import contextlib
 import os
 import queue
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -305,11 +306,14 @@ class LlamaCpp:
         from hub.engines.llama_context import BATCH_TOKENS
 
         # Replies under way (one token each) come first, so that nobody's long prompt starves
-        # them; what is left of the batch goes to the prompts, oldest first.
+        # them; what is left of the batch is shared among the prompts, so that neither does it
+        # starve the short ones.
         work: list[tuple[_Request, list[int], bool]] = []
-        left = BATCH_TOKENS
-        for request in sorted(self._active, key=lambda r: len(r.pending) > 1):
-            part = request.pending[:left]
+        left, waiting = BATCH_TOKENS, len(self._active)
+        for request in sorted(self._active, key=lambda r: len(r.pending)):
+            # Shortest first: what it does not take of its share goes to the longer ones.
+            part = request.pending[: -(-left // waiting)]
+            waiting -= 1
             if not part:
                 break
             left -= len(part)
@@ -354,20 +358,29 @@ class _Prompter:
             )
             for reply in (False, True)
         }
+        self._control = re.compile("|".join(map(re.escape, context.control_texts())) or "(?!)")
 
     def tokens(self, messages: Sequence[Message], *, reply: bool) -> list[int]:
         """Return the tokens of `messages`, with the opening of the reply if one is wanted.
 
+        What marks the parts of a prompt is taken out of the messages: nobody may end their own
+        message and begin the assistant's.
+
         Raises:
             BadInput: the template refuses these messages (a role, or their order).
         """
-        plain = [{"role": message.role, "content": message.content} for message in messages]
+        plain = [{"role": m.role, "content": self._without_marks(m.content)} for m in messages]
         try:
             return self._context.tokenize(self._formatters[reply](messages=plain).prompt)
         except Exception as exc:  # a template is the model's own program and raises what it likes
             raise BadInput(
                 f"llama.cpp: the model's chat template refuses these messages: {exc}"
             ) from exc
+
+    def _without_marks(self, text: str) -> str:
+        while (plain := self._control.sub("", text)) != text:  # taking one out may make another
+            text = plain
+        return text
 
 
 async def _drain(request: _Request) -> None:
