@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import network
 import numpy as np
 import pytest
+from distant import DistantHouse
 from processes import VOICE, House
 
 from hub.config import Settings
@@ -14,6 +16,14 @@ from hub.models.fetch import ModelMissing, path_of
 from protocol.audio import from_float32
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--distant",
+        action="store_true",
+        help="end-to-end tests: hub and satellites on two machines that share a bad network alone",
+    )
 
 
 def pytest_collection_modifyitems(items):
@@ -42,8 +52,20 @@ def site(tmp_path_factory):
     return target
 
 
+@pytest.fixture(scope="session")
+def namespaces():
+    """Two network namespaces, joined by a bad wire."""
+    if problem := network.missing():
+        pytest.skip(problem)
+    with network.lossy_network() as names:
+        yield names
+
+
 @pytest.fixture
-def house(site, tmp_path):
+def house(request, site, tmp_path):
+    """Hub and satellites, on one machine or on two (pytest --distant)."""
+    if request.config.getoption("--distant"):
+        return DistantHouse(site, tmp_path, namespaces=request.getfixturevalue("namespaces"))
     return House(site, tmp_path)
 
 

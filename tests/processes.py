@@ -85,19 +85,31 @@ class House:
 
     site: Path  # where the wheel is unpacked
     folder: Path
+    listen: str = "tcp://127.0.0.1:0"  # where the hub listens for satellites
+    rooms_address: str = "127.0.0.1"  # of the satellites' machine
+    link: str = ""  # of hub.toml
 
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(self.site), "PYTHONUNBUFFERED": "1"}
+    def environment(self, machine: str) -> dict[str, str]:
+        """What a process on the machine "hub" or "rooms" finds."""
+        state = {"XDG_STATE_HOME": str(self.place(machine) / "state")}
+        return {**os.environ, **state, "PYTHONPATH": str(self.site), "PYTHONUNBUFFERED": "1"}
+
+    def place(self, machine: str) -> Path:
+        """Return the folder of a machine's own files."""
+        folder = self.folder / machine
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def command(self, machine: str, *arguments: str) -> list[str]:
+        """What to execute for `python -m ARGUMENTS` on a machine."""
+        return [sys.executable, "-m", *arguments]
 
     @asynccontextmanager
-    async def process(self, name: str, *arguments: str):
+    async def process(self, name: str, *arguments: str, machine: str):
         child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            *arguments,
-            cwd=self.folder,
-            env=self.environment,
+            *self.command(machine, *arguments),
+            cwd=self.place(machine),
+            env=self.environment(machine),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -109,19 +121,29 @@ class House:
             await process.stop()
 
     @asynccontextmanager
-    async def hub(self, listen: str = "tcp://127.0.0.1:0", *, ready: bool = True, extra: str = ""):
-        config = self.folder / "hub.toml"
-        config.write_text(
-            f'[store]\npath = "{self.folder / "hub.db"}"\n[llm]\nmodel = "{LLM}"\n{extra}',
-            encoding="utf-8",
-        )
-        arguments = ("hub", "--config", str(config), "serve", "--show", "--listen", listen)
-        async with self.process("hub", *arguments) as hub:
+    async def hub(
+        self, listen: str | None = None, *, ready: bool = True, extra: str = "", link: str = ""
+    ):
+        """A hub that serves; `link` goes into hub.toml's [link], `extra` into [llm] and behind."""
+        config = self.place("hub") / "hub.toml"
+        tables = f'[link]\n{self.link}{link}[llm]\nmodel = "{LLM}"\n{extra}'
+        config.write_text(tables, encoding="utf-8")
+        arguments = ("hub", "--config", str(config), "serve", "--show")
+        ports = ("--listen", listen or self.listen)
+        async with self.process("hub", *arguments, *ports, machine="hub") as hub:
             found = await hub.wait_for(r"satellites on (\S+)", timeout=START_TIMEOUT)
             hub.address = found[1]
             if ready:
                 await hub.wait_for(r"^ready", timeout=START_TIMEOUT)
             yield hub
+
+    async def reach(self, address: str, room: str) -> tuple[str, ...]:
+        """Return what the room's satellite is told, so that it finds the hub at `address`."""
+        return ("--hub", address, "--room", room)
+
+    async def waiting(self, address: str, room: str) -> tuple[str, ...]:
+        """Return what it is told, so that it waits at `address` to be dialled."""
+        return ("--listen", address, "--room", room)
 
     @asynccontextmanager
     async def satellite(
@@ -133,25 +155,14 @@ class House:
         waits: bool = False,
     ):
         """A satellite that dials the hub at `address`; or `waits` there to be dialled."""
-        spool = self.folder / f"say-{room}"
+        spool = self.place("rooms") / f"say-{room}"
         spool.mkdir(exist_ok=True)
-        arguments = (
-            "satellite",
-            "run",
-            "--listen" if waits else "--hub",
-            address,
-            "--room",
-            room,
-            "--wake-word",
-            wake,
-        )
-        devices = (
-            *("--microphone", f"spool:{spool}"),
-            *("--speaker", f"wave:{self.folder / room}.wav"),
-        )
-        async with self.process(room, *arguments, *devices) as satellite:
-            satellite.spool = spool
-            satellite.heard_wav = self.folder / f"{room}.wav"
+        heard = self.place("rooms") / f"{room}.wav"
+        where = await (self.waiting if waits else self.reach)(address, room)
+        devices = ("--microphone", f"spool:{spool}", "--speaker", f"wave:{heard}")
+        arguments = ("satellite", "run", *where, "--wake-word", wake, *devices)
+        async with self.process(room, *arguments, machine="rooms") as satellite:
+            satellite.spool, satellite.heard_wav = spool, heard
             started = "waiting for a driver" if waits else "^ready"
             await satellite.wait_for(started, timeout=START_TIMEOUT)
             yield satellite

@@ -105,9 +105,9 @@ async def test_the_wake_word_interrupts_the_reply_and_the_new_question_is_answer
 async def test_a_satellite_that_waits_to_be_dialled_is_driven_by_the_hub(house, ask):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    dial = f'[link]\ndial = ["{address}"]\n'
-    async with house.hub(extra=dial) as hub, house.satellite(address, waits=True) as kitchen:
+        address = f"tcp://{house.rooms_address}:{free.getsockname()[1]}"
+    dial = f'dial = ["{address}"]\n'
+    async with house.hub(link=dial) as hub, house.satellite(address, waits=True) as kitchen:
         await hub.wait_for("kitchen: connected", timeout=30)
         house.say(kitchen, "1", VOICE, ask("What is the capital of France?"))
         assert (await hub.wait_for(ANSWERED))[1] == "answered"
