@@ -4,19 +4,27 @@ SHELL := /bin/bash
 BIN := .venv/bin
 TEST_MODELS := whisper-tiny.en qwen2.5-coder-0.5b-instruct-q4_k_m
 
-.PHONY: help setup models demo test lint bench clean
+.PHONY: help setup mic models demo run test test-long lint bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv with all that Parlour needs (once; then it takes no time)
 	@deploy/setup.sh
+
+mic: setup ## real microphones and speakers, too (pyaudio, compiled with portaudio19-dev)
+	@deploy/setup.sh mic
 
 models: setup ## fetch the models that this machine takes (MODELS="name name" for others)
 	@$(BIN)/python -m hub models pull $(MODELS) || { echo "make models: a model is missing (see above)"; exit 1; }
 
 demo: setup models ## a hub and a satellite on this machine, and one spoken question
 	@$(BIN)/python deploy/demo.py || { code=$$?; [ $$code = 130 ] || echo "make demo: the demo failed (see above)"; exit $$code; }
+
+run: mic ## a hub and a satellite with this machine's own microphone and loudspeaker, until Ctrl-C
+	@$(BIN)/python -m satellite devices >/dev/null || { echo "make run: no sound device to use (see above); make demo needs none"; exit 1; }
+	@$(MAKE) --no-print-directory models
+	@$(BIN)/python deploy/run.py || { code=$$?; [ $$code = 130 ] || echo "make run: it failed (see above)"; exit $$code; }
 
 lint: setup ## ruff, mypy --strict, import rules
 	@$(BIN)/ruff check . || { echo "make lint: ruff check found problems (see above)"; exit 1; }
@@ -26,7 +34,14 @@ lint: setup ## ruff, mypy --strict, import rules
 
 test: setup lint ## every check and every test
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/bench || { echo "make test: tests failed (see above)"; exit 1; }
+	@deploy/test_tools.sh
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/bench -m "not long" || { echo "make test: tests failed (see above)"; exit 1; }
+
+test-long: setup ## what takes long: hostile peers, killed processes, two machines with a bad network
+	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
+	@deploy/test_tools.sh
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e -m long || { echo "make test-long: tests failed (see above)"; exit 1; }
+	@$(BIN)/python -m pytest -q tests/e2e/test_turn_processes.py tests/e2e/test_many_rooms.py --distant || { echo "make test-long: tests of two machines failed (see above)"; exit 1; }
 
 bench: setup ## measure latencies (tests/bench); wants an idle machine
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"

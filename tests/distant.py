@@ -29,11 +29,6 @@ class DistantHouse(House):
         enter = ["ip", "netns", "exec", self.namespaces[machine == "rooms"], "sh", "-c", hide, "sh"]
         return [*enter, *super().command(machine, *arguments)]
 
-    def environment(self, machine: str) -> dict[str, str]:
-        """A home of its own for each machine; the models are the hub's."""
-        config = {"XDG_CONFIG_HOME": str(self.place(machine) / "config")}
-        return {**super().environment(machine), **config}
-
     async def reach(self, address: str, room: str) -> tuple[str, ...]:
         """Pair the room; each satellite has its own settings, as each has its own machine."""
         config = str(self.place("hub") / "hub.toml")

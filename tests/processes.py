@@ -86,13 +86,15 @@ class House:
     site: Path  # where the wheel is unpacked
     folder: Path
     listen: str = "tcp://127.0.0.1:0"  # where the hub listens for satellites
+    service: str = "tcp://127.0.0.1:0"  # where it listens for Wyoming clients
     rooms_address: str = "127.0.0.1"  # of the satellites' machine
     link: str = ""  # of hub.toml
 
     def environment(self, machine: str) -> dict[str, str]:
         """What a process on the machine "hub" or "rooms" finds."""
-        state = {"XDG_STATE_HOME": str(self.place(machine) / "state")}
-        return {**os.environ, **state, "PYTHONPATH": str(self.site), "PYTHONUNBUFFERED": "1"}
+        place = self.place(machine)
+        own = {"XDG_STATE_HOME": str(place / "state"), "XDG_CONFIG_HOME": str(place / "config")}
+        return {**os.environ, **own, "PYTHONPATH": str(self.site), "PYTHONUNBUFFERED": "1"}
 
     def place(self, machine: str) -> Path:
         """Return the folder of a machine's own files."""
@@ -129,10 +131,12 @@ class House:
         tables = f'[link]\n{self.link}{link}[llm]\nmodel = "{LLM}"\n{extra}'
         config.write_text(tables, encoding="utf-8")
         arguments = ("hub", "--config", str(config), "serve", "--show")
-        ports = ("--listen", listen or self.listen)
+        ports = ("--listen", listen or self.listen, "--service", self.service)
         async with self.process("hub", *arguments, *ports, machine="hub") as hub:
             found = await hub.wait_for(r"satellites on (\S+)", timeout=START_TIMEOUT)
             hub.address = found[1]
+            found = await hub.wait_for(r"Wyoming clients on (\S+)", timeout=START_TIMEOUT)
+            hub.service = found[1]
             if ready:
                 await hub.wait_for(r"^ready", timeout=START_TIMEOUT)
             yield hub
