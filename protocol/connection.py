@@ -18,6 +18,7 @@ from wyoming.ping import Ping, Pong
 from wyoming.version import __version__ as WYOMING_VERSION
 
 _READ_BYTES = 64 * 1024  # taken from the stream at a time
+_TLS_HANDSHAKE = b"\x16\x03"  # how one begins, and no frame
 _CLOSE_TIMEOUT = 2.0  # seconds for the peer to take what was already written
 
 
@@ -96,6 +97,8 @@ class Connection:
         writer: The stream to write to; closed by `close`.
         limits: What the peer may cost.
         heartbeat: Seconds between two `ping` that `start` makes the connection send; None for none.
+        peer: The peer's name in logs; None asks the socket.
+        host: The peer's address, as who accepted it knows it; None for a Unix socket.
     """
 
     def __init__(
@@ -105,8 +108,11 @@ class Connection:
         *,
         limits: Limits = DEFAULT_LIMITS,
         heartbeat: float | None = None,
+        peer: str | None = None,
+        host: str | None = None,
     ) -> None:
-        self.peer = _peer_name(writer)
+        self.peer = peer or _peer_name(writer)
+        self.host = host
         self._reader = reader
         self._writer = writer
         self._limits = limits
@@ -184,7 +190,8 @@ class Connection:
         What was written is still sent if the peer takes it within 2 seconds.
         """
         if self._ending is None:
-            self._writer.close()
+            if not self._writer.is_closing():  # closed twice, a TLS transport ignores abort
+                self._writer.close()
             self._ending = asyncio.create_task(self._ended(), name="wyoming connection end")
         waiting = {self._ending}
         if self._heart is not None:
@@ -299,6 +306,8 @@ def _parse_header(buffer: bytearray, limits: Limits) -> _Header | None:
 
     Null lengths and null data count as absent, as in the library.
     """
+    if buffer.startswith(_TLS_HANDSHAKE):
+        raise MalformedFrame("the peer speaks TLS, and this port plain text")
     newline = buffer.find(b"\n", 0, limits.header)
     if newline < 0:
         if len(buffer) >= limits.header:

@@ -6,7 +6,7 @@ Shared by both sides so that hub.toml and satellite.toml behave the same.
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -17,7 +17,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 # What a pattern asks for, in words; one that is not here is shown as it is.
 _IN_WORDS = {
+    "^(tcp|tls|unix)://.": "tls://HOST:PORT, tcp://HOST:PORT or unix:///PATH",
     "^(tcp|unix)://.": "tcp://HOST:PORT or unix:///PATH",
+    "^$|^(tcp|unix)://.": 'tcp://HOST:PORT, unix:///PATH, or "" for none',
     "^[a-z]{2}$": "two small letters, for example en",
 }
 
@@ -77,10 +79,19 @@ def _explain(message: str, kind: type[Any]) -> str:
 
 
 def _type_at(path: str, kind: Any) -> Any:
-    """Return the type of the field at a dotted path; of a list, the list's."""
+    """Return the type of the field at a dotted path; of a list of tables, the table's."""
     for name in filter(None, re.sub(r"\[.*?\]", "", path).split(".")):
         kind = next(f.type for f in msgspec.structs.fields(kind) if f.name == name)
+        kind = next(_structs(kind), kind)
     return kind
+
+
+def _structs(kind: Any) -> Iterator[type[msgspec.Struct]]:
+    """Yield every Struct in a type."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield kind
+    for part in get_args(kind):
+        yield from _structs(part)
 
 
 def _choices(kind: Any) -> list[str]:

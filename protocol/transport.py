@@ -1,67 +1,38 @@
-"""From a URI to a connection, or to a server: TCP and Unix sockets.
+"""From a URI to a connection, or to a server: TCP, TLS and Unix sockets.
 
-Accepted URIs are ``tcp://host:port`` (an IPv6 address in brackets) and ``unix:///absolute/path``.
+Accepted URIs are ``tcp://host:port``, ``tls://host:port`` (an IPv6 address in brackets) and
+``unix:///absolute/path``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import logging
-import socket
-import stat
-import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
+import ssl
 
 from wyoming.error import Error
 
-from protocol.connection import (
-    DEFAULT_LIMITS,
-    Connection,
-    ConnectionClosed,
-    Limits,
-    ProtocolError,
+from protocol.access import AllowList
+from protocol.connection import DEFAULT_LIMITS, Connection, Limits
+from protocol.server import Door, Handler, Server
+from protocol.sockets import listen_inet, listen_unix, tune
+from protocol.throttle import Throttle
+from protocol.tls import (
+    SHUTDOWN_TIMEOUT,
+    HandshakeFailed,
+    WrongCertificate,
+    client_context,
+    explain,
+    has_pin,
 )
+from protocol.uri import BadUri, Inet, Local, parse
 
-_LOG = logging.getLogger(__name__)
-
-# Seconds that a refused peer has for reading why. Hanging up at once would reset the connection if
-# the peer has sent something, and the reset may overtake the reason.
-_REFUSAL_TIME = 1.0
-_MAX_REFUSALS = 16  # told why at the same time; any more are cut off without a word
-
-Handler = Callable[[Connection], Awaitable[None]]
-
-
-class BadUri(ValueError):
-    """The URI names no transport that is supported."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Tcp:
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"tcp://{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Unix:
-    path: Path
-
-    def __str__(self) -> str:
-        return f"unix://{self.path}"
+__all__ = ["BadUri", "Handler", "Server", "WrongCertificate", "connect", "serve"]
 
 
 async def connect(
     uri: str,
     *,
+    pin: bytes | None = None,
     limits: Limits = DEFAULT_LIMITS,
     heartbeat: float | None = None,
     timeout: float = 5.0,
@@ -70,136 +41,53 @@ async def connect(
 
     Args:
         uri: Where it listens.
+        pin: The SHA-256 of the certificate that a peer at ``tls://`` must have.
         limits: What the peer may cost.
         heartbeat: Seconds between two `ping` sent to it; None for none.
-        timeout: Seconds that connecting may take.
+        timeout: Seconds that connecting may take, with the TLS handshake.
 
     Returns:
         The connection, its heartbeat started. The caller closes it.
 
     Raises:
-        BadUri: The URI is not supported.
-        OSError: Nobody listens there, or (TimeoutError) it took too long.
+        BadUri: The URI is not supported, or it is ``tls://`` and there is no pin.
+        WrongCertificate: The peer has another certificate. It was told so, and nothing else.
+        OSError: Nobody listens there, or (HandshakeFailed) it speaks no TLS, or (TimeoutError) it
+            took too long.
     """
-    address = _parse(uri)
+    address = parse(uri)
+    if isinstance(address, Inet) and address.secure and pin is None:
+        raise BadUri(f"{uri}: whose certificate must it be? Encrypted connections take a pairing")
     async with asyncio.timeout(timeout):
-        if isinstance(address, _Tcp):
-            reader, writer = await asyncio.open_connection(address.host, address.port)
-            _tune(writer)
-        else:
-            reader, writer = await asyncio.open_unix_connection(address.path)
+        reader, writer = await _open(address)
     connection = Connection(reader, writer, limits=limits, heartbeat=heartbeat)
+    if isinstance(address, Inet) and address.secure and not has_pin(writer, pin or b""):
+        async with connection:  # so that the right hub's log says why this satellite is not there
+            text = "this satellite was paired with another certificate"
+            await connection.write(Error(text=text, code="wrong-certificate"))
+        raise WrongCertificate("it does not have the certificate of the hub we are paired with")
     connection.start()
     return connection
 
 
-class Server:
-    """Listens for Wyoming peers and runs one handler for each; made by `serve`."""
-
-    def __init__(
-        self,
-        handler: Handler,
-        limits: Limits,
-        heartbeat: float | None,
-        max_connections: int,
-    ) -> None:
-        self.uri = ""
-        self._handler = handler
-        self._limits = limits
-        self._heartbeat = heartbeat
-        self._max_connections = max_connections
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._refusals: set[asyncio.Task[None]] = set()
-        self._listener: asyncio.Server | None = None
-        self._closing = False
-
-    @property
-    def connections(self) -> int:
-        """Number of peers being handled."""
-        return len(self._tasks)
-
-    async def close(self) -> None:
-        """Stop listening, cancel the handlers, wait for their end; may be called again.
-
-        There is no time-out here: each handler's own cleaning up decides how long it takes.
-        """
-        self._closing = True
-        if self._listener is not None:
-            self._listener.close()
-        tasks = self._tasks | self._refusals
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)  # _run has logged what there was
-        if self._listener is not None:
-            await self._listener.wait_closed()
-        if self.uri.startswith("unix:"):
-            _parse_unix(self.uri).path.unlink(missing_ok=True)
-
-    async def _listen(self, address: _Tcp | _Unix) -> None:
-        if isinstance(address, _Unix):
-            await _check_free(address.path)
-            self._listener = await asyncio.start_unix_server(
-                self._accepted, sock=_bind_private(address.path)
+async def _open(address: Inet | Local) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if isinstance(address, Local):
+        return await asyncio.open_unix_connection(address.path)
+    if not address.secure:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+    else:
+        try:
+            reader, writer = await asyncio.open_connection(
+                address.host,
+                address.port,
+                ssl=client_context(),
+                server_hostname="",  # no name in clear text, and none is checked
+                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
             )
-            self.uri = str(address)
-        else:
-            self._listener = await asyncio.start_server(self._accepted, address.host, address.port)
-            port = self._listener.sockets[0].getsockname()[1]
-            self.uri = str(_Tcp(address.host, port))
-
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Called by asyncio for each newcomer; synchronous, so that every task is ours."""
-        full = self.connections >= self._max_connections
-        if self._closing or (full and len(self._refusals) >= _MAX_REFUSALS):
-            writer.transport.abort()
-            return
-        _tune(writer)
-        connection = Connection(reader, writer, limits=self._limits, heartbeat=self._heartbeat)
-        if full:
-            self._own(self._refuse(connection), self._refusals, connection, writer)
-        else:
-            self._own(self._run(connection), self._tasks, connection, writer)
-
-    def _own(
-        self,
-        job: Coroutine[None, None, None],
-        tasks: set[asyncio.Task[None]],
-        connection: Connection,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        def ended(task: asyncio.Task[None]) -> None:
-            tasks.discard(task)
-            if not writer.is_closing():  # the job was cancelled before its first step
-                writer.transport.abort()
-
-        task = asyncio.create_task(job, name=f"wyoming peer {connection.peer}")
-        tasks.add(task)
-        task.add_done_callback(ended)
-
-    async def _run(self, connection: Connection) -> None:
-        try:
-            connection.start()
-            await self._handler(connection)
-        except ProtocolError as error:
-            _LOG.warning("%s: %s: %s", connection.peer, type(error).__name__, error)
-        except ConnectionClosed as error:
-            _LOG.info("%s: %s", connection.peer, error)
-        except Exception:
-            _LOG.exception("%s: the handler failed", connection.peer)
-        finally:
-            await connection.close()
-
-    async def _refuse(self, connection: Connection) -> None:
-        _LOG.warning("%s: refused, %d peers are connected", connection.peer, self.connections)
-        reason = Error(text="too many connections", code="too-many-connections")
-        try:
-            with contextlib.suppress(ProtocolError, ConnectionClosed, TimeoutError):
-                async with asyncio.timeout(_REFUSAL_TIME):
-                    await connection.write(reason)
-                    async for _ in connection:
-                        pass
-        finally:
-            await connection.close()
+        except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError) as error:
+            raise HandshakeFailed(explain(error)) from error
+    tune(writer.get_extra_info("socket"))
+    return reader, writer
 
 
 async def serve(
@@ -209,6 +97,9 @@ async def serve(
     limits: Limits = DEFAULT_LIMITS,
     heartbeat: float | None = None,
     max_connections: int = 64,
+    admit: AllowList | None = None,
+    tls: ssl.SSLContext | None = None,
+    throttle: Throttle | None = None,
 ) -> Server:
     """Listen for Wyoming peers.
 
@@ -220,88 +111,31 @@ async def serve(
         limits: What each peer may cost.
         heartbeat: Seconds between two `ping` sent to each peer; None for none.
         max_connections: Peers at the same time; one more gets an `error` event with code
-            ``too-many-connections`` and is disconnected.
+            ``too-many-connections`` and is disconnected. Peers in their TLS handshake do not
+            count; they have a cap of their own, at which the oldest has to go.
+        admit: Who may connect; others get an `error` event with code ``not-allowed`` and are
+            disconnected. None for everybody.
+        tls: What to speak TLS with at ``tls://``; see `protocol.tls.server_context`.
+        throttle: Whom to hang up on at once; handshakes that fail are counted there.
 
     Returns:
         The server, listening. The caller closes it.
 
     Raises:
-        BadUri: The URI is not supported.
+        BadUri: The URI is not supported, or it is ``tls://`` and there is no `tls`.
         OSError: The address is in use, or cannot be bound.
     """
-    server = Server(handler, limits, heartbeat, max_connections)
-    await server._listen(_parse(uri))
-    return server
-
-
-def _parse(uri: str) -> _Tcp | _Unix:
-    return _parse_unix(uri) if uri.startswith("unix:") else _parse_tcp(uri)
-
-
-def _parse_tcp(uri: str) -> _Tcp:
-    try:
-        parts = urlsplit(uri)
-        host, port = parts.hostname, parts.port
-    except ValueError:  # brackets that do not match, or a port that is no number below 65536
-        raise _bad(uri) from None
-    extra = parts.path or parts.query or parts.fragment or "@" in parts.netloc
-    if parts.scheme != "tcp" or not host or port is None or extra:
-        raise _bad(uri)
-    return _Tcp(host, port)
-
-
-def _parse_unix(uri: str) -> _Unix:
-    path = uri.removeprefix("unix://")
-    if not path.startswith("/") or path.endswith("/") or "\0" in path:
-        raise _bad(uri)
-    return _Unix(Path(path))
-
-
-def _bad(uri: str) -> BadUri:
-    return BadUri(f"{uri!r} is neither tcp://host:port, tcp://[ipv6]:port nor unix:///path")
-
-
-def _tune(writer: asyncio.StreamWriter) -> None:
-    """Send small frames at once, and notice within a minute that a silent peer's host has gone."""
-    sock: socket.socket = writer.get_extra_info("socket")
-    if sock.family == socket.AF_UNIX:
-        return
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if sys.platform == "linux":  # elsewhere these have other names, and two hours is the default
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-
-
-async def _check_free(path: Path) -> None:
-    """Raise OSError if a live server has the socket at this path; a dead one is no hindrance."""
-    try:
-        async with asyncio.timeout(1.0):
-            _, writer = await asyncio.open_unix_connection(path)
-    except (FileNotFoundError, ConnectionRefusedError):
-        return
-    except OSError:  # a time-out or a full queue: somebody is there
-        pass
+    address = parse(uri)
+    secure = isinstance(address, Inet) and address.secure
+    if secure and tls is None:
+        raise BadUri(f"{uri}: there is no certificate to encrypt with; use tcp:// or unix://")
+    door = Door(limits, heartbeat, max_connections, admit, tls if secure else None, throttle)
+    if isinstance(address, Local):
+        listener = await listen_unix(address.path)
+        server = Server(str(address), [listener], handler, door, remove=address.path)
     else:
-        writer.transport.abort()
-    raise OSError(errno.EADDRINUSE, "another server has this socket", str(path))
-
-
-def _bind_private(path: Path) -> socket.socket:
-    """Bind a Unix socket that only this user may connect to.
-
-    Nobody can connect before the caller listens on it, so its mode is never wrong for a moment.
-    """
-    if path.exists():
-        if not stat.S_ISSOCK(path.stat().st_mode):
-            raise FileExistsError(errno.EEXIST, "this file is no socket", str(path))
-        path.unlink()
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.bind(str(path))
-        path.chmod(0o600)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+        listeners = await listen_inet(address.host, address.port)
+        port = listeners[0].getsockname()[1]
+        server = Server(str(Inet(address.host, port, secure)), listeners, handler, door)
+    server.start()
+    return server

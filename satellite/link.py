@@ -16,8 +16,10 @@ from wyoming.event import Event, Eventable
 from wyoming.info import Describe
 from wyoming.satellite import RunSatellite
 
+from protocol.access import AllowList
 from protocol.connection import Connection, ConnectionClosed, Limits, ProtocolError
-from protocol.transport import connect, serve
+from protocol.service_manager import notify
+from protocol.transport import WrongCertificate, connect, serve
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -30,8 +32,11 @@ FIRST_YIELD = 30.0  # seconds for which we leave the hub to another satellite of
 LAST_YIELD = 600.0  # seconds; until somebody gives one of the two another name
 STABLE = 10.0  # seconds after which a connection counts as good, and its loss as a new problem
 CONNECT_TIMEOUT = 2.0  # seconds
+FIRST_DISTRUST = 5.0  # seconds, where token or certificate are wrong
+LAST_DISTRUST = 60.0  # seconds; seldom enough that the hub does not stop listening to our address
 MAX_QUEUED = 1000  # events, about 20 s of microphone
 MAX_PEERS = 8
+_DISTRUST = ("not-paired", "wrong-token", "wrong-room", "revoked")  # codes of a hub's errors
 _LIMITS = Limits(idle_timeout=IDLE_TIMEOUT)
 
 
@@ -49,6 +54,10 @@ class Conversation(Protocol):
 
 class Refused(ConnectionClosed):
     """The hub answered our introduction with an error; the message is its text."""
+
+
+class Distrusted(ConnectionClosed):
+    """Our pairing is not, or no longer, the hub's; the message is its text."""
 
 
 class Replaced(ConnectionClosed):
@@ -106,27 +115,37 @@ class Link:
             _LOGGER.warning("dropping %s: %s", self._driver.connection.peer, reason)
             self._driver.dropped.set()
 
-    async def dial(self, uri: str, session: Conversation) -> None:
+    async def dial(self, uri: str, session: Conversation, *, pin: bytes | None = None) -> None:
         """Connect to the hub at `uri`, introduce ourselves, and again whenever it is lost.
 
         Waits 0.2 s, doubling to 2 s, give or take 20 %, between attempts. After the hub gave our
         place to another satellite of our name 30 s, doubling to 10 minutes: two that came back at
-        once would throw each other out for ever. Runs until cancelled.
+        once would throw each other out for ever. Where token or certificate are wrong 5 s,
+        doubling to a minute. Runs until cancelled.
+
+        Args:
+            uri: the hub.
+            session: what the hub talks to.
+            pin: of the hub's certificate, where `uri` is ``tls://``.
 
         Raises:
             BadUri: `uri` can never be dialled.
         """
-        wait, yielding = FIRST_RETRY, FIRST_YIELD
+        wait, yielding, distrust = FIRST_RETRY, FIRST_YIELD, FIRST_DISTRUST
         told = ""
         loop = asyncio.get_running_loop()
         while True:
-            self._accepted = replaced = False
+            self._accepted = replaced = distrusted = False
             began = loop.time()
             try:
-                await self._dial_once(uri, session)
+                await self._dial_once(uri, session, pin)
                 problem = ""
             except Refused as error:
                 problem = f"hub {uri} refuses this satellite: {error}"
+            except Distrusted as error:
+                problem, distrusted = f"hub {uri} refuses this satellite: {error}", True
+            except WrongCertificate as error:
+                problem, distrusted = f"hub {uri}: {error}; if the hub is new, pair again", True
             except Replaced as error:
                 problem, replaced = f"hub {uri}: {error}; give one of the two another name", True
             except (OSError, ProtocolError, ConnectionClosed) as error:
@@ -135,17 +154,24 @@ class Link:
                 told = ""
                 if loop.time() - began >= STABLE:  # two rooms of one name take turns no faster
                     wait = FIRST_RETRY
-            pause = yielding if replaced else wait
+            pause = yielding if replaced else distrust if distrusted else wait
             if problem and problem != told:  # the same line every 2 s would fill the log
                 when = f"in {pause:g} s" if replaced else "until it answers"
                 _LOGGER.warning("%s; trying again %s", problem, when)
+                notify(f"STATUS={problem}; trying again {when}")
                 told = problem
             await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))
             yielding = min(2 * yielding, LAST_YIELD) if replaced else FIRST_YIELD
+            distrust = min(2 * distrust, LAST_DISTRUST) if distrusted else FIRST_DISTRUST
             wait = FIRST_RETRY if replaced else min(2 * wait, LAST_RETRY)
 
     async def listen(
-        self, uri: str, session: Conversation, on_listening: Callable[[str], None] = lambda _: None
+        self,
+        uri: str,
+        session: Conversation,
+        on_listening: Callable[[str], None] = lambda _: None,
+        *,
+        admit: AllowList | None = None,
     ) -> None:
         """Accept drivers at `uri`, until cancelled.
 
@@ -156,6 +182,7 @@ class Link:
             uri: where to listen; port 0 takes any free one.
             session: what the driver talks to.
             on_listening: called with the real address.
+            admit: who may connect; None for everybody.
 
         Raises:
             BadUri: `uri` can never be listened on.
@@ -167,7 +194,12 @@ class Link:
 
         handler: Callable[[Connection], Awaitable[None]] = handle
         server = await serve(
-            uri, handler, limits=_LIMITS, heartbeat=HEARTBEAT, max_connections=MAX_PEERS
+            uri,
+            handler,
+            limits=_LIMITS,
+            heartbeat=HEARTBEAT,
+            max_connections=MAX_PEERS,
+            admit=admit,
         )
         try:
             on_listening(server.uri)
@@ -175,9 +207,9 @@ class Link:
         finally:
             await server.close()
 
-    async def _dial_once(self, uri: str, session: Conversation) -> None:
+    async def _dial_once(self, uri: str, session: Conversation, pin: bytes | None) -> None:
         connection = await connect(
-            uri, limits=_LIMITS, heartbeat=HEARTBEAT, timeout=CONNECT_TIMEOUT
+            uri, pin=pin, limits=_LIMITS, heartbeat=HEARTBEAT, timeout=CONNECT_TIMEOUT
         )
         async with connection:
             peer = _Peer(connection)
@@ -204,6 +236,7 @@ class Link:
             self._peers.remove(peer)
             if self._driver is peer:
                 self._driver = None
+                notify(f"STATUS={peer.connection.peer} is gone; nobody drives this satellite")
                 session.link_lost()
                 waiting = next((other for other in self._peers if other.wants_to_drive), None)
                 if waiting is not None:
@@ -214,6 +247,8 @@ class Link:
             event = await peer.connection.read()
             if Describe.is_type(event.type):
                 peer.put(self._info)
+            elif Error.is_type(event.type) and event.data.get("code") in _DISTRUST:
+                raise Distrusted(str(event.data.get("text") or event.data["code"]))
             elif peer is self._driver:
                 if Error.is_type(event.type) and event.data.get("code") == "replaced":
                     raise Replaced(str(event.data.get("text") or "replaced"))
@@ -229,5 +264,6 @@ class Link:
         self._driver = peer
         self._accepted = True
         _LOGGER.info("driven by %s", peer.connection.peer)
+        notify(f"STATUS=driven by {peer.connection.peer}")
         session.received(RunSatellite().event())
         self._on_driven(peer.connection.peer)

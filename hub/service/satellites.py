@@ -1,266 +1,39 @@
-"""The satellite link: satellites dial in, introduce themselves, and are driven."""
+"""The satellite link: satellites dial in, or are dialled, and are driven."""
 
 import asyncio
-import contextlib
 import logging
-from typing import Self
+import ssl
 
-from wyoming.asr import Transcribe, Transcript
-from wyoming.audio import AudioChunk, AudioStart, AudioStop
-from wyoming.error import Error
-from wyoming.event import Event, Eventable
-from wyoming.info import Info
-from wyoming.pipeline import PipelineStage, RunPipeline
-from wyoming.satellite import RunSatellite
-from wyoming.snd import Played
-from wyoming.tts import Synthesize
-from wyoming.vad import VoiceStarted, VoiceStopped
-from wyoming.wake import Detection
+from wyoming.event import Event
 
-from hub.config import Settings
-from hub.conversation.pipeline import PeerGone
-from hub.conversation.room import Room, Rooms
-from hub.conversation.turn import Mark, Outcome, Turn
+from hub.certificate import load_certificate
+from hub.config import Settings, state_folder
+from hub.conversation.room import Rooms
+from hub.pairings import Pairings
+from hub.service.admission import (
+    MOST_STRANGERS,
+    Admission,
+    Introduced,
+    check_exposure,
+    dismiss,
+    phrases_of,
+    room_name,
+)
 from hub.service.dialler import SatelliteDialler
-from protocol.audio import SPEECH, BadFormat, Converter, PcmFormat
-from protocol.connection import Connection, ConnectionClosed, Limits, MalformedFrame, ProtocolError
-from protocol.extensions import Flush, Playback, introduction_of, with_turn
+from hub.service.link import SatelliteLink
+from protocol.connection import Connection, Limits, MalformedFrame
+from protocol.extensions import introduction_of
+from protocol.settings import ConfigError
+from protocol.throttle import Throttle
+from protocol.tls import server_context
 from protocol.transport import Server, serve
 
 _LOGGER = logging.getLogger(__name__)
 
 _HEARTBEAT = 2.0  # seconds between pings
 _LIMITS = Limits(idle_timeout=8.0)
-_INTRODUCTION_TIMEOUT = 5.0  # seconds
-_REFUSAL_TIMEOUT = 1.0  # seconds in which a peer that is sent away may take the reason
-_LONGEST_NAME = 100  # letters of a room's name, as in satellite.toml
-_QUEUED_SOUND = 3000  # chunks: a minute and more of what a satellite sends
-_MOST_SOUND_SECONDS = 120.0  # that a turn takes in
-_LONGEST_CHUNK = 10.0  # seconds; converting more than that at once would hold up the other rooms
-_SOUND_TIMEOUT = 5.0  # seconds without sound after which a microphone counts as silent
-
-
-class _Sound:
-    """What the satellite's microphone hears during one turn, on its way to the endpointer.
-
-    Iterate over it to take the sound out, 16 kHz mono 16-bit.
-    """
-
-    def __init__(self) -> None:
-        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED_SOUND)
-        self._seconds = 0.0
-        self.closed = False
-
-    def push(self, pcm: bytes) -> None:
-        """Take some sound; beyond the bound the rest is not wanted."""
-        if self.closed or not pcm:
-            return
-        self._seconds += SPEECH.seconds(len(pcm))
-        if self._seconds > _MOST_SOUND_SECONDS or self._chunks.qsize() >= _QUEUED_SOUND - 1:
-            _LOGGER.warning("more sound than a turn can be; the rest is dropped")
-            self.close()
-            return
-        self._chunks.put_nowait(pcm)
-
-    def close(self) -> None:
-        """Say that no more comes."""
-        if not self.closed:
-            self.closed = True
-            self._chunks.put_nowait(None)  # push leaves place for it
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        # A satellite may be alive, as its heartbeat says, and send no sound all the same.
-        try:
-            async with asyncio.timeout(_SOUND_TIMEOUT):
-                pcm = await self._chunks.get()
-        except TimeoutError:
-            self.close()
-            pcm = None
-        if pcm is None:
-            raise StopAsyncIteration
-        return pcm
-
-
-class SatelliteLink:
-    """One connected satellite: drives it, and is the peer of its room's turns.
-
-    Args:
-        connection: to the satellite.
-        room: its room.
-        phrases: wake-word model names to what is said, from its introduction.
-        language: of the conversation.
-    """
-
-    def __init__(
-        self, connection: Connection, room: Room, phrases: dict[str, str], language: str
-    ) -> None:
-        self._connection = connection
-        self._room = room
-        self._phrases = phrases
-        self._language = language
-        self._sound: _Sound | None = None
-        self._turn: Turn | None = None
-        self._wake_word: str | None = None
-        self._converter: Converter | None = None
-        self._reply_format = SPEECH  # until a reply begins
-        self._listening_since = 0.0
-
-    async def run(self) -> None:
-        """Serve the satellite until it goes; its turn goes with it.
-
-        Raises:
-            ProtocolError: it broke the protocol.
-            ConnectionClosed: it went while something was being sent to it.
-        """
-        await self._connection.write(RunSatellite().event())
-        try:
-            async for event in self._connection:
-                await self._handle(event)
-        finally:
-            if self._turn is not None and self._room.turn is self._turn:
-                await self._room.stop(Outcome.GONE)
-
-    # -- from the satellite -------------------------------------------------------------------
-
-    async def _handle(self, event: Event) -> None:
-        if AudioChunk.is_type(event.type):
-            if self._sound is not None and not self._sound.closed:
-                self._sound.push(self._to_speech(event))
-        elif Detection.is_type(event.type):
-            name = Detection.from_event(event).name
-            self._wake_word = name if isinstance(name, str) else None
-        elif RunPipeline.is_type(event.type):
-            await self._begin_turn(event)
-        elif AudioStop.is_type(event.type):
-            self._end_of_sound()
-        elif Playback.is_type(event.type):
-            self._played_so_far(Playback.from_event(event))
-        elif Played.is_type(event.type):
-            self._played()
-        # Anything else (audio-start, info, streaming-started, ...) needs no answer.
-
-    async def _begin_turn(self, event: Event) -> None:
-        try:
-            pipeline = RunPipeline.from_event(event)
-        except (KeyError, ValueError) as exc:
-            raise MalformedFrame("run-pipeline: no stages to begin and end at") from exc
-        if (pipeline.start_stage, pipeline.end_stage) != (PipelineStage.ASR, PipelineStage.TTS):
-            await self._connection.write(
-                Error(
-                    f"Cannot run {pipeline.start_stage.value} to {pipeline.end_stage.value}, "
-                    "only asr to tts",
-                    "bad-stage",
-                )
-            )
-            return
-        await self._room.stop(Outcome.INTERRUPTED)
-        if (before := self._turn) is not None and before.playback.started:
-            await self._connection.write(Flush(before.id))
-        phrase = self._phrases.get(self._wake_word or "", self._wake_word)
-        self._wake_word, self._converter = None, None
-        self._sound = _Sound()
-        self._turn = await self._room.begin(self, self._sound, phrase)
-
-    def _to_speech(self, event: Event) -> bytes:
-        try:
-            chunk = AudioChunk.from_event(event)
-            form = PcmFormat(chunk.rate, chunk.width, chunk.channels)
-        except (KeyError, BadFormat) as exc:
-            raise MalformedFrame("audio-chunk: its rate, width and channels are no format") from exc
-        if form.seconds(len(chunk.audio)) > _LONGEST_CHUNK:
-            raise MalformedFrame(f"audio-chunk: longer than {_LONGEST_CHUNK:g} s")
-        if form == SPEECH:
-            return chunk.audio
-        if self._converter is None or self._converter.source != form:
-            self._converter = Converter(form, SPEECH)
-        return self._converter.process(chunk.audio)
-
-    def _end_of_sound(self) -> None:
-        if self._sound is not None:
-            if self._converter is not None:
-                self._sound.push(self._converter.flush())
-            self._sound.close()
-
-    def _played_so_far(self, report: Playback) -> None:
-        turn = self._turn
-        if turn is None or report.turn != turn.id:
-            return
-        turn.playback.report(report.samples_played)
-        if turn.playback.seconds_ago():
-            # An estimate: the first report may come after several blocks were taken at once.
-            turn.mark(
-                Mark.FIRST_AUDIO_PLAYED,
-                ago=turn.playback.seconds_ago(),
-                after=Mark.FIRST_AUDIO_SENT,
-            )
-
-    def _played(self) -> None:
-        turn = self._turn
-        if turn is not None and turn.playback.started:
-            turn.playback.finish()
-
-    # -- to the satellite: the peer of its turns ----------------------------------------------
-
-    async def listening(self, turn: Turn) -> None:
-        """Say that sound is being listened to."""
-        self._listening_since = asyncio.get_running_loop().time()
-        await self._send(with_turn(Transcribe(language=self._language).event(), turn.id))
-
-    async def voice_started(self, turn: Turn) -> None:
-        """Say that somebody speaks."""
-        await self._send(VoiceStarted(timestamp=self._listened_ms()))
-
-    async def voice_stopped(self, turn: Turn) -> None:
-        """Say that they have finished; the satellite stops streaming."""
-        self._want_no_more_sound()
-        await self._send(VoiceStopped(timestamp=self._listened_ms()))
-
-    async def transcript(self, turn: Turn, text: str) -> None:
-        """Tell what was said."""
-        await self._send(Transcript(text=text, language=self._language))
-
-    async def clause(self, turn: Turn, text: str) -> None:
-        """Tell what the speech that comes next says."""
-        await self._send(Synthesize(text=text))
-
-    async def audio_start(self, turn: Turn, form: PcmFormat) -> None:
-        """Begin the reply's speech."""
-        self._want_no_more_sound()  # an apology may come while somebody still speaks
-        self._reply_format = form
-        start = AudioStart(rate=form.rate, width=form.width, channels=form.channels, timestamp=0)
-        await self._send(with_turn(start.event(), turn.id))
-
-    async def audio(self, turn: Turn, pcm: bytes) -> None:
-        """Send some of it."""
-        form = self._reply_format
-        await self._send(
-            AudioChunk(rate=form.rate, width=form.width, channels=form.channels, audio=pcm)
-        )
-
-    async def audio_stop(self, turn: Turn) -> None:
-        """Say that all of it is sent."""
-        await self._send(with_turn(AudioStop().event(), turn.id))
-
-    async def failed(self, turn: Turn, code: str, text: str) -> None:
-        """Say that this turn has no reply, and why."""
-        self._want_no_more_sound()
-        await self._send(with_turn(Error(text, code).event(), turn.id))
-
-    def _want_no_more_sound(self) -> None:
-        if self._sound is not None:
-            self._sound.close()
-
-    async def _send(self, event: Event | Eventable) -> None:
-        try:
-            await self._connection.write(event)
-        except (ConnectionClosed, ProtocolError) as exc:
-            raise PeerGone(str(exc)) from exc
-
-    def _listened_ms(self) -> int:
-        return int((asyncio.get_running_loop().time() - self._listening_since) * 1000)
+_LOOK_AGAIN = 1.0  # seconds, at the pairings: what is revoked is gone within two
+_STILL_HERE = 600.0  # seconds, after which "last seen" is written again
 
 
 class SatelliteServer:
@@ -269,49 +42,102 @@ class SatelliteServer:
     Args:
         rooms: the hub's rooms.
         settings: the hub's.
+
+    Raises:
+        ConfigError: other machines could reach it, or be reached, in plain text.
     """
 
     def __init__(self, rooms: Rooms, settings: Settings) -> None:
+        check_exposure(settings.link)
         self._rooms = rooms
         self._settings = settings.link
         self._language = settings.language
         self._server: Server | None = None
-        self._dialling: list[asyncio.Task[None]] = []
-        self._connected: dict[str, Connection] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._connected: dict[str, tuple[Connection, str | None]] = {}
+        secure = self._settings.listen.startswith("tls:")
+        self._throttle = Throttle() if secure else None
+        self._admission = Admission(Pairings(state_folder()) if secure else None, self._throttle)
+
+    @property
+    def needs_pairing(self) -> bool:
+        """Whether satellites must be paired to dial in, and none is yet."""
+        return self._throttle is not None and not self._admission.rooms
 
     async def start(self) -> str:
         """Listen, and dial; return the address that is listened on.
 
         Raises:
             OSError: the address is taken or cannot be had.
+            ConfigError: the certificate or the pairings are broken, or others can read them.
         """
+        context = await self._secure() if self._throttle is not None else None
         self._server = await serve(
             self._settings.listen,
             self._serve,
             limits=_LIMITS,
             heartbeat=_HEARTBEAT,
-            max_connections=self._settings.max_satellites,
+            # Strangers, and those who are being told why they have to go, take nobody's place.
+            max_connections=self._settings.max_satellites + 4 * MOST_STRANGERS,
+            tls=context,
+            throttle=self._throttle,
         )
+        if self._throttle is not None:
+            self._tasks.append(asyncio.create_task(self._watch(), name="pairings"))
         for uri in self._settings.dial:
             dialler = SatelliteDialler(uri, _LIMITS, _HEARTBEAT, self._drive_dialled)
-            self._dialling.append(asyncio.create_task(dialler.run(), name=f"dial {uri}"))
+            self._tasks.append(asyncio.create_task(dialler.run(), name=f"dial {uri}"))
         return self._server.uri
+
+    async def _secure(self) -> ssl.SSLContext:
+        try:
+            await self._admission.load()
+            certificate = await asyncio.to_thread(load_certificate, state_folder())
+            return await asyncio.to_thread(server_context, certificate.path)
+        except OSError as exc:  # else it would look like an address that is taken
+            raise ConfigError(f"certificate and pairings in {state_folder()}: {exc}") from exc
 
     async def close(self) -> None:
         """Send all satellites away, stop dialling and listening."""
-        for task in self._dialling:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._dialling, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._server is not None:
             await self._server.close()
+            await self._admission.refresh()  # writes down who was here
+
+    async def _watch(self) -> None:
+        """Let new pairings count at once, and satellites go whose pairing was revoked."""
+        loop = asyncio.get_running_loop()
+        written = loop.time()
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN)
+            if loop.time() - written > _STILL_HERE:
+                written = loop.time()
+                for room, (_, digest) in self._connected.items():
+                    self._admission.saw(room, digest)
+            if await self._admission.refresh():
+                await asyncio.gather(*(self._revoke(room) for room in list(self._connected)))
+
+    async def _revoke(self, room: str) -> None:
+        connection, digest = self._connected[room]
+        if digest is not None and not self._admission.holds(room, digest):
+            _LOGGER.warning("%s: its pairing was revoked or made anew; sent away", room)
+            await dismiss(connection, "revoked")
 
     async def _serve(self, connection: Connection) -> None:
+        introduced = await self._admission.introduced(connection)
+        if introduced is None:
+            return
+        room = introduced.room
+        if room not in self._connected and len(self._connected) >= self._settings.max_satellites:
+            _LOGGER.warning("%s: %s is one satellite too many", connection.peer, room)
+            await dismiss(connection, "too-many-connections", "The hub takes no more satellites")
+            return
         try:
-            introduced = await self._introduction(connection)
-            if introduced is not None:
-                await self._drive(connection, *introduced)
+            await self._drive(connection, introduced)
         except MalformedFrame as exc:
-            await _refuse(connection, "malformed", str(exc))
+            await dismiss(connection, "malformed", str(exc))
             raise
 
     async def _drive_dialled(self, connection: Connection, info: Event) -> None:
@@ -323,60 +149,25 @@ class SatelliteServer:
             name = introduction.room
         if not isinstance(name, str):
             raise MalformedFrame("info: it names no satellite")
-        await self._drive(connection, _room_name(name), _phrases_of(info))
+        await self._drive(connection, Introduced(room_name(name), phrases_of(info)))
 
-    async def _drive(self, connection: Connection, name: str, phrases: dict[str, str]) -> None:
-        older = self._connected.get(name)
-        self._connected[name] = connection  # before any wait: two may come at the same time
+    async def _drive(self, connection: Connection, introduced: Introduced) -> None:
+        room, digest = introduced.room, introduced.digest
+        older = self._connected.get(room)
+        self._connected[room] = connection, digest  # before any wait: two may come at once
+        self._admission.saw(room, digest)
         try:
             if older is not None:
                 # Most often the same satellite, whose old connection has not been missed yet.
-                _LOGGER.warning("%s: a newer satellite takes the place of %s", name, older.peer)
-                await _refuse(older, "replaced", f"Another satellite says that it is {name!r}")
-            _LOGGER.info("%s: connected from %s", name, connection.peer)
-            link = SatelliteLink(connection, self._rooms.get(name), phrases, self._language)
+                _LOGGER.warning("%s: a newer satellite takes the place of %s", room, older[0].peer)
+                await dismiss(older[0], "replaced", f"Another satellite says that it is {room!r}")
+            _LOGGER.info("%s: connected from %s", room, connection.peer)
+            link = SatelliteLink(
+                connection, self._rooms.get(room), introduced.phrases, self._language
+            )
             await link.run()
         finally:
-            if self._connected.get(name) is connection:
-                del self._connected[name]
-            _LOGGER.info("%s: disconnected", name)
-
-    async def _introduction(self, connection: Connection) -> tuple[str, dict[str, str]] | None:
-        """Return the room that dials, and its wake phrases by model name; None if it must go."""
-        try:
-            async with asyncio.timeout(_INTRODUCTION_TIMEOUT):
-                event = await connection.read()
-        except TimeoutError:
-            await _refuse(connection, "not-introduced", "No introduction in time")
-            return None
-        introduction = introduction_of(event) if Info.is_type(event.type) else None
-        if introduction is None:
-            await _refuse(connection, "not-introduced", "A satellite introduces itself first")
-            return None
-        return _room_name(introduction.room), _phrases_of(event)
-
-
-def _room_name(name: str) -> str:
-    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
-        raise MalformedFrame(f"info: a room's name has 1 to {_LONGEST_NAME} printable letters")
-    return name
-
-
-def _phrases_of(event: Event) -> dict[str, str]:
-    try:
-        models = [model for program in Info.from_event(event).wake for model in program.models]
-    except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as exc:
-        raise MalformedFrame("info: not as Wyoming has it") from exc
-    return {
-        model.name: model.phrase if isinstance(model.phrase, str) else model.name
-        for model in models
-        if isinstance(model.name, str)
-    }
-
-
-async def _refuse(connection: Connection, code: str, text: str) -> None:
-    # Neither error matters: it is being closed anyway.
-    with contextlib.suppress(ProtocolError, ConnectionClosed, TimeoutError):
-        async with asyncio.timeout(_REFUSAL_TIMEOUT):
-            await connection.write(Error(text, code).event())
-    await connection.close()
+            if (latest := self._connected.get(room)) and latest[0] is connection:
+                del self._connected[room]
+            self._admission.saw(room, digest)
+            _LOGGER.info("%s: disconnected", room)

@@ -23,7 +23,7 @@ from wyoming.wake import Detection
 from hub.config import LinkSettings, Settings, TurnSettings
 from hub.conversation.turn import Mark, Outcome
 from hub.engines.base import EngineError
-from hub.service import satellites
+from hub.service import admission, link, satellites
 from hub.service.satellites import SatelliteServer
 from protocol.audio import PcmFormat
 from protocol.connection import Connection, ConnectionClosed, Limits
@@ -222,7 +222,7 @@ class TestIntroduction:
     async def test_who_does_not_introduce_itself_in_time_is_told_so_and_sent_away(
         self, monkeypatch
     ):
-        monkeypatch.setattr(satellites, "_INTRODUCTION_TIMEOUT", 0.1)
+        monkeypatch.setattr(admission, "_INTRODUCTION_TIMEOUT", 0.1)
         async with serving() as hub, hub.stranger() as stranger:
             (error,) = await stranger.closed()
             assert Error.from_event(error).code == "not-introduced"
@@ -381,7 +381,7 @@ class TestPeersThatAreWrong:
             assert satellite_sound(hub)._chunks.qsize() <= 121
 
     async def test_a_satellite_that_sends_no_sound_does_not_listen_for_ever(self, monkeypatch):
-        monkeypatch.setattr(satellites, "_SOUND_TIMEOUT", 0.1)
+        monkeypatch.setattr(link, "_SOUND_TIMEOUT", 0.1)
         async with serving() as hub, hub.satellite() as satellite:
             await satellite.send(RUN)
             error = await satellite.expect("error")
@@ -586,7 +586,7 @@ class TestTwoSatellitesOfOneName:
     async def test_one_that_reads_nothing_does_not_keep_its_successor_waiting(
         self, monkeypatch, tmp_path
     ):
-        monkeypatch.setattr(satellites, "_REFUSAL_TIMEOUT", 0.1)
+        monkeypatch.setattr(admission, "_REFUSAL_TIMEOUT", 0.1)
         bench = quick()
         bench.llm.text = "Word after word after word. " * 40
         async with serving(bench, f"unix://{tmp_path}/hub") as hub, hub.satellite() as older:

@@ -1,0 +1,85 @@
+"""The hub's own certificate: made once, kept in the state folder, known by its pin."""
+
+import datetime
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub.locked import locked
+from protocol.private_files import read_private, write_private
+from protocol.settings import ConfigError
+from protocol.tls import pin_of
+
+_FILE = "certificate.pem"
+_VALID = datetime.timedelta(days=365 * 100)  # nobody looks at dates: the pin is what counts
+_BEGIN = "-----BEGIN CERTIFICATE-----"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The hub's certificate.
+
+    Attributes:
+        path: PEM file with private key and certificate, mode 600. One file, so that the two
+            cannot come apart.
+        pin: what satellites know it by.
+    """
+
+    path: Path
+    pin: bytes
+
+
+def load_certificate(folder: Path) -> Certificate:
+    """Return the hub's certificate, and make it first where there is none. Blocks.
+
+    Args:
+        folder: the state folder.
+
+    Raises:
+        ConfigError: others can read it, it is broken, or making one takes a missing package.
+        OSError: it cannot be read or written.
+    """
+    path = folder / _FILE
+    if not path.exists():
+        with locked(folder):  # `pair` and `serve` may be the first at the same time
+            if not path.exists():
+                write_private(path, _make())
+    try:
+        text = read_private(path).decode("ascii")
+        certificate = ssl.PEM_cert_to_DER_cert(text[text.index(_BEGIN) :].strip())
+    except PermissionError as exc:
+        raise ConfigError(str(exc)) from exc
+    except ValueError as exc:
+        raise ConfigError(
+            f"{path}: no certificate and key; bring back a copy, or delete it and pair every "
+            "satellite again"
+        ) from exc
+    return Certificate(path, pin_of(certificate))
+
+
+def _make() -> bytes:
+    try:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+    except ImportError as exc:
+        raise ConfigError("to make a certificate: pip install 'parlour[hub]'") from exc
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Parlour hub")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + _VALID)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),  # the hub starts with nobody there to type a password
+    )
+    return pem + certificate.public_bytes(serialization.Encoding.PEM)

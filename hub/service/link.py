@@ -1,0 +1,253 @@
+"""One connected satellite, and what its room's turns tell it."""
+
+import asyncio
+import logging
+from typing import Self
+
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.error import Error
+from wyoming.event import Event, Eventable
+from wyoming.pipeline import PipelineStage, RunPipeline
+from wyoming.satellite import RunSatellite
+from wyoming.snd import Played
+from wyoming.tts import Synthesize
+from wyoming.vad import VoiceStarted, VoiceStopped
+from wyoming.wake import Detection
+
+from hub.conversation.pipeline import PeerGone
+from hub.conversation.room import Room
+from hub.conversation.turn import Mark, Outcome, Turn
+from protocol.audio import SPEECH, BadFormat, Converter, PcmFormat
+from protocol.connection import Connection, ConnectionClosed, MalformedFrame, ProtocolError
+from protocol.extensions import Flush, Playback, with_turn
+
+_LOGGER = logging.getLogger(__name__)
+
+_QUEUED_SOUND = 3000  # chunks: a minute and more of what a satellite sends
+_MOST_SOUND_SECONDS = 120.0  # that a turn takes in
+_LONGEST_CHUNK = 10.0  # seconds; converting more than that at once would hold up the other rooms
+_SOUND_TIMEOUT = 5.0  # seconds without sound after which a microphone counts as silent
+
+
+class _Sound:
+    """What the satellite's microphone hears during one turn, on its way to the endpointer.
+
+    Iterate over it to take the sound out, 16 kHz mono 16-bit.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED_SOUND)
+        self._seconds = 0.0
+        self.closed = False
+
+    def push(self, pcm: bytes) -> None:
+        """Take some sound; beyond the bound the rest is not wanted."""
+        if self.closed or not pcm:
+            return
+        self._seconds += SPEECH.seconds(len(pcm))
+        if self._seconds > _MOST_SOUND_SECONDS or self._chunks.qsize() >= _QUEUED_SOUND - 1:
+            _LOGGER.warning("more sound than a turn can be; the rest is dropped")
+            self.close()
+            return
+        self._chunks.put_nowait(pcm)
+
+    def close(self) -> None:
+        """Say that no more comes."""
+        if not self.closed:
+            self.closed = True
+            self._chunks.put_nowait(None)  # push leaves place for it
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        # A satellite may be alive, as its heartbeat says, and send no sound all the same.
+        try:
+            async with asyncio.timeout(_SOUND_TIMEOUT):
+                pcm = await self._chunks.get()
+        except TimeoutError:
+            self.close()
+            pcm = None
+        if pcm is None:
+            raise StopAsyncIteration
+        return pcm
+
+
+class SatelliteLink:
+    """One connected satellite: drives it, and is the peer of its room's turns.
+
+    Args:
+        connection: to the satellite.
+        room: its room.
+        phrases: wake-word model names to what is said, from its introduction.
+        language: of the conversation.
+    """
+
+    def __init__(
+        self, connection: Connection, room: Room, phrases: dict[str, str], language: str
+    ) -> None:
+        self._connection = connection
+        self._room = room
+        self._phrases = phrases
+        self._language = language
+        self._sound: _Sound | None = None
+        self._turn: Turn | None = None
+        self._wake_word: str | None = None
+        self._converter: Converter | None = None
+        self._reply_format = SPEECH  # until a reply begins
+        self._listening_since = 0.0
+
+    async def run(self) -> None:
+        """Serve the satellite until it goes; its turn goes with it.
+
+        Raises:
+            ProtocolError: it broke the protocol.
+            ConnectionClosed: it went while something was being sent to it.
+        """
+        await self._connection.write(RunSatellite().event())
+        try:
+            async for event in self._connection:
+                await self._handle(event)
+        finally:
+            if self._turn is not None and self._room.turn is self._turn:
+                await self._room.stop(Outcome.GONE)
+
+    # -- from the satellite -------------------------------------------------------------------
+
+    async def _handle(self, event: Event) -> None:
+        if AudioChunk.is_type(event.type):
+            if self._sound is not None and not self._sound.closed:
+                self._sound.push(self._to_speech(event))
+        elif Detection.is_type(event.type):
+            name = Detection.from_event(event).name
+            self._wake_word = name if isinstance(name, str) else None
+        elif RunPipeline.is_type(event.type):
+            await self._begin_turn(event)
+        elif AudioStop.is_type(event.type):
+            self._end_of_sound()
+        elif Playback.is_type(event.type):
+            self._played_so_far(Playback.from_event(event))
+        elif Played.is_type(event.type):
+            self._played()
+        # Anything else (audio-start, info, streaming-started, ...) needs no answer.
+
+    async def _begin_turn(self, event: Event) -> None:
+        try:
+            pipeline = RunPipeline.from_event(event)
+        except (KeyError, ValueError) as exc:
+            raise MalformedFrame("run-pipeline: no stages to begin and end at") from exc
+        if (pipeline.start_stage, pipeline.end_stage) != (PipelineStage.ASR, PipelineStage.TTS):
+            await self._connection.write(
+                Error(
+                    f"Cannot run {pipeline.start_stage.value} to {pipeline.end_stage.value}, "
+                    "only asr to tts",
+                    "bad-stage",
+                )
+            )
+            return
+        await self._room.stop(Outcome.INTERRUPTED)
+        if (before := self._turn) is not None and before.playback.started:
+            await self._connection.write(Flush(before.id))
+        phrase = self._phrases.get(self._wake_word or "", self._wake_word)
+        self._wake_word, self._converter = None, None
+        self._sound = _Sound()
+        self._turn = await self._room.begin(self, self._sound, phrase)
+
+    def _to_speech(self, event: Event) -> bytes:
+        try:
+            chunk = AudioChunk.from_event(event)
+            form = PcmFormat(chunk.rate, chunk.width, chunk.channels)
+        except (KeyError, BadFormat) as exc:
+            raise MalformedFrame("audio-chunk: its rate, width and channels are no format") from exc
+        if form.seconds(len(chunk.audio)) > _LONGEST_CHUNK:
+            raise MalformedFrame(f"audio-chunk: longer than {_LONGEST_CHUNK:g} s")
+        if form == SPEECH:
+            return chunk.audio
+        if self._converter is None or self._converter.source != form:
+            self._converter = Converter(form, SPEECH)
+        return self._converter.process(chunk.audio)
+
+    def _end_of_sound(self) -> None:
+        if self._sound is not None:
+            if self._converter is not None:
+                self._sound.push(self._converter.flush())
+            self._sound.close()
+
+    def _played_so_far(self, report: Playback) -> None:
+        turn = self._turn
+        if turn is None or report.turn != turn.id:
+            return
+        turn.playback.report(report.samples_played)
+        if turn.playback.seconds_ago():
+            # An estimate: the first report may come after several blocks were taken at once.
+            turn.mark(
+                Mark.FIRST_AUDIO_PLAYED,
+                ago=turn.playback.seconds_ago(),
+                after=Mark.FIRST_AUDIO_SENT,
+            )
+
+    def _played(self) -> None:
+        turn = self._turn
+        if turn is not None and turn.playback.started:
+            turn.playback.finish()
+
+    # -- to the satellite: the peer of its turns ----------------------------------------------
+
+    async def listening(self, turn: Turn) -> None:
+        """Say that sound is being listened to."""
+        self._listening_since = asyncio.get_running_loop().time()
+        await self._send(with_turn(Transcribe(language=self._language).event(), turn.id))
+
+    async def voice_started(self, turn: Turn) -> None:
+        """Say that somebody speaks."""
+        await self._send(VoiceStarted(timestamp=self._listened_ms()))
+
+    async def voice_stopped(self, turn: Turn) -> None:
+        """Say that they have finished; the satellite stops streaming."""
+        self._want_no_more_sound()
+        await self._send(VoiceStopped(timestamp=self._listened_ms()))
+
+    async def transcript(self, turn: Turn, text: str) -> None:
+        """Tell what was said."""
+        await self._send(Transcript(text=text, language=self._language))
+
+    async def clause(self, turn: Turn, text: str) -> None:
+        """Tell what the speech that comes next says."""
+        await self._send(Synthesize(text=text))
+
+    async def audio_start(self, turn: Turn, form: PcmFormat) -> None:
+        """Begin the reply's speech."""
+        self._want_no_more_sound()  # an apology may come while somebody still speaks
+        self._reply_format = form
+        start = AudioStart(rate=form.rate, width=form.width, channels=form.channels, timestamp=0)
+        await self._send(with_turn(start.event(), turn.id))
+
+    async def audio(self, turn: Turn, pcm: bytes) -> None:
+        """Send some of it."""
+        form = self._reply_format
+        await self._send(
+            AudioChunk(rate=form.rate, width=form.width, channels=form.channels, audio=pcm)
+        )
+
+    async def audio_stop(self, turn: Turn) -> None:
+        """Say that all of it is sent."""
+        await self._send(with_turn(AudioStop().event(), turn.id))
+
+    async def failed(self, turn: Turn, code: str, text: str) -> None:
+        """Say that this turn has no reply, and why."""
+        self._want_no_more_sound()
+        await self._send(with_turn(Error(text, code).event(), turn.id))
+
+    def _want_no_more_sound(self) -> None:
+        if self._sound is not None:
+            self._sound.close()
+
+    async def _send(self, event: Event | Eventable) -> None:
+        try:
+            await self._connection.write(event)
+        except (ConnectionClosed, ProtocolError) as exc:
+            raise PeerGone(str(exc)) from exc
+
+    def _listened_ms(self) -> int:
+        return int((asyncio.get_running_loop().time() - self._listening_since) * 1000)
