@@ -7,84 +7,21 @@ wave file. Exits 0 only if the reply was really played. `make demo` runs it.
 
 import argparse
 import asyncio
-import re
 import signal
 import sys
 import time
 from array import array
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
+
+from children import ROOT, START_TIMEOUT, Failed, running, start_hub
 
 from protocol.audio import SPEECH, Converter, level, read_wav
 
-ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "demo-output"
 QUESTION = "Hey Jarvis, why is sleep important?"
-START_TIMEOUT = 120.0  # seconds; a cold disk takes its time to read the models
 WAKE_TIMEOUT = 5.0  # after the end of the recording
 TURN_TIMEOUT = 120.0
 SILENCE_DBFS = -50.0
-
-
-class DemoFailed(Exception):
-    """The demo did not show what it is to show; the message says what went wrong."""
-
-
-class Process:
-    """A child whose output is shown line by line, and waited for."""
-
-    def __init__(self, name: str, child: asyncio.subprocess.Process) -> None:
-        self.name = name
-        self.lines: list[str] = []
-        self._child = child
-
-    async def wait_for(self, pattern: str, timeout: float, otherwise: str) -> re.Match[str]:
-        """Show lines until one matches `pattern`; lines seen before count too.
-
-        Raises:
-            DemoFailed: none did in `timeout` seconds; says `otherwise`.
-        """
-        for line in self.lines:
-            if match := re.search(pattern, line):
-                return match
-        assert self._child.stdout is not None
-        try:
-            async with asyncio.timeout(timeout):
-                while raw := await self._child.stdout.readline():
-                    line = raw.decode(errors="replace").rstrip()
-                    self.lines.append(line)
-                    print(f"  {self.name:<9} | {line}", flush=True)
-                    if match := re.search(pattern, line):
-                        return match
-        except TimeoutError:
-            raise DemoFailed(otherwise) from None
-        raise DemoFailed(f"the {self.name} ended with exit code {await self._child.wait()}")
-
-
-@asynccontextmanager
-async def running(name: str, *arguments: str) -> AsyncIterator[Process]:
-    """Run `python -m ARGUMENTS` while the block lasts."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-u",
-        "-m",
-        *arguments,
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        yield Process(name, child)
-    finally:
-        if child.returncode is None:
-            child.terminate()
-        try:
-            async with asyncio.timeout(10):
-                await child.communicate()
-        except TimeoutError:
-            child.kill()
-            await child.wait()
 
 
 async def speak_question(text: str, path: Path) -> None:
@@ -102,7 +39,7 @@ async def speak_question(text: str, path: Path) -> None:
     async with asyncio.timeout(START_TIMEOUT):
         _, errors = await child.communicate()
     if child.returncode != 0:
-        raise DemoFailed(f"no question could be made: {errors.decode().strip()}")
+        raise Failed(f"no question could be made: {errors.decode().strip()}")
 
 
 def seconds_of_sound(path: Path) -> float:
@@ -116,7 +53,7 @@ def seconds_of_sound(path: Path) -> float:
 
 
 async def demo(question: str) -> None:
-    """Run one turn; raises DemoFailed where it does not come to its end."""
+    """Run one turn; raises Failed where it does not come to its end."""
     demo_task = asyncio.current_task()
     assert demo_task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, demo_task.cancel)
@@ -133,12 +70,10 @@ async def demo(question: str) -> None:
     print(f"   {spoken.relative_to(ROOT)}")
     print("2. A hub starts.")
     async with running(
-        "hub", "hub", "--config", str(config), "serve", "--show", "--listen", "tcp://127.0.0.1:0"
+        *("hub", "hub", "--config", str(config), "serve", "--show"),
+        *("--listen", "tcp://127.0.0.1:0", "--service", ""),
     ) as hub:
-        slow = f"the hub did not start in {START_TIMEOUT:g} s"
-        address = (await hub.wait_for(r"listening for satellites on (\S+)", START_TIMEOUT, slow))[1]
-        if problem := (await hub.wait_for(r"^(?:ready|not ready: (.*))", START_TIMEOUT, slow))[1]:
-            raise DemoFailed(problem)
+        address = await start_hub(hub)
         print("3. A satellite starts; its microphone hears the recording.")
         async with running(
             "satellite",
@@ -158,13 +93,13 @@ async def demo(question: str) -> None:
             outcome = (await hub.wait_for(r"turn ended: (\S+)", TURN_TIMEOUT, endless))[1]
             await hub.wait_for("in all", 5, endless)
             if outcome != "answered":
-                raise DemoFailed(f"the turn ended: {outcome}")
+                raise Failed(f"the turn ended: {outcome}")
             if not any("first_audio_played" in line for line in hub.lines):
-                raise DemoFailed("the satellite never said that it played the reply")
+                raise Failed("the satellite never said that it played the reply")
             elapsed = time.monotonic() - began
     played = seconds_of_sound(answer)
     if played < 0.5:
-        raise DemoFailed(f"{answer} holds {played:.1f} s of sound: the reply was not played")
+        raise Failed(f"{answer} holds {played:.1f} s of sound: the reply was not played")
     print(f"4. Done in {elapsed:.1f} s. The satellite's speaker played {played:.1f} s of sound:")
     print(f"   {answer.relative_to(ROOT)}")
 
@@ -176,7 +111,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         asyncio.run(demo(arguments.question))
-    except DemoFailed as exc:
+    except Failed as exc:
         print(f"demo failed: {exc}", file=sys.stderr)
         return 1
     except OSError as exc:

@@ -3,14 +3,17 @@
 # systems and only if they are missing, a Python, its venv module and a C++ compiler (apt-get).
 # May be interrupted anywhere and run again; returns at once when there is nothing to do.
 #   PYTHON=/path/to/python   the Python (>= 3.11) to make .venv with
+#   deploy/setup.sh mic      real sound devices, too: pyaudio, compiled with PortAudio's headers
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source deploy/apt.sh
 
 venv=.venv
 stamp=$venv/.parlour-setup
 unfinished=$venv/.parlour-setup-unfinished
 log=$venv/setup.log
-extras=hub,satellite,dev
+extras=hub,satellite,openwakeword,dev
+wanted=${1:-}
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -21,14 +24,19 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # The processor: the compiled wheel depends on it.
 fingerprint() {
     {
-        cat pyproject.toml deploy/constraints.txt deploy/setup.sh deploy/llama_wheel.py
+        cat pyproject.toml deploy/constraints.txt deploy/setup.sh deploy/apt.sh deploy/llama_wheel.py
         "$venv/bin/python" -VV
         pwd
         uname -m
         grep -c -m1 -w avx2 /proc/cpuinfo || true
     } | sha256sum
 }
-if [[ -f $stamp && -x $venv/bin/python && "$(fingerprint 2>/dev/null)" == "$(<"$stamp")" ]]; then
+is_set_up() {
+    [[ -f $stamp && -x $venv/bin/python && "$(fingerprint 2>/dev/null)" == "$(<"$stamp")" ]]
+}
+has_mic() { "$venv/bin/python" -c 'import pyaudio' >/dev/null 2>&1; }
+
+if is_set_up && { [[ $wanted != mic ]] || has_mic; }; then
     exit 0
 fi
 
@@ -43,18 +51,12 @@ fi
 
 # Installs Debian packages, or says which command would.
 apt_install() {
-    local apt=(apt-get)
     if ! command -v apt-get >/dev/null; then
         die "missing: $*. Install it with your system's package manager, then run this again"
     fi
-    if [[ $EUID -ne 0 ]]; then
-        sudo -n true 2>/dev/null || die "missing packages; run: sudo apt-get install $*"
-        apt=(sudo -n apt-get)
-    fi
+    can_install || die "missing packages; run: sudo apt-get install $*"
     say "installing $*"
-    "${apt[@]}" -qq update || die "apt-get update failed (see above)"
-    "${apt[@]}" -qq install -y --no-install-recommends "$@" >/dev/null ||
-        die "apt-get install $* failed (see above)"
+    install_packages "$@" || die "apt-get install $* failed (see above)"
 }
 
 is_recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
@@ -131,6 +133,26 @@ step() {
     say "$label: done in $((SECONDS - began)) s"
 }
 
+# Sound devices come after everything else, and only when asked for: they need headers to compile.
+set_up_mic() {
+    local headers=() python="$venv/bin/python"
+    if ! echo '#include <portaudio.h>' | "${compiler:-c++}" -E -x c - >/dev/null 2>&1; then
+        headers+=(portaudio19-dev)
+    fi
+    if ! "$python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' \
+        2>/dev/null; then
+        headers+=("$("$python" -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')")
+    fi
+    ((${#headers[@]} == 0)) || apt_install "${headers[@]}"
+    step "installing pyaudio" "$python" -m pip --disable-pip-version-check install \
+        -c deploy/constraints.txt -e ".[mic]"
+}
+
+if is_set_up; then
+    set_up_mic
+    exit 0
+fi
+
 rm -f "$stamp"
 if ! works; then
     say "making $venv with $python"
@@ -149,4 +171,7 @@ step "installing Parlour and what it needs" \
 rm "$unfinished"
 fingerprint >"$stamp.new"
 mv "$stamp.new" "$stamp"
+if [[ $wanted == mic ]] && ! has_mic; then
+    set_up_mic
+fi
 say "ready: $venv"

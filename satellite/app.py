@@ -12,23 +12,32 @@ from wyoming.event import Event
 from wyoming.info import Attribution, Info, MicProgram, Satellite, SndProgram, WakeModel
 from wyoming.info import WakeProgram as WakeInfo
 
+from protocol.access import allow_list
 from protocol.audio import SPEECH, PcmFormat
 from protocol.extensions import Introduction, introduce
+from protocol.service_manager import notify, watched
 from satellite.audio.devices import DeviceError, Microphone, open_microphone, open_speaker
 from satellite.config import Settings
 from satellite.feedback import load_sounds
 from satellite.link import Link
+from satellite.pairing import Target, target_of
 from satellite.player import Player
 from satellite.session import Session
 from satellite.wake.base import WakeWords
+from satellite.wake.words import open_wake
 
 _LOGGER = logging.getLogger(__name__)
 _MICROPHONE_RETRY = 2.0  # seconds
 _MICROPHONE_OPENS = 10.0  # seconds for the first sound; a long recording is read whole
 _OURS = Attribution(name="Parlour", url="")
-_MICRO_WAKE_WORD = Attribution(
-    name="microWakeWord, Kevin Ahrendt", url="https://github.com/kahrendt/microWakeWord"
-)
+_WAKE_WORDS = {
+    "microwakeword": Attribution(
+        name="microWakeWord, Kevin Ahrendt", url="https://github.com/kahrendt/microWakeWord"
+    ),
+    "openwakeword": Attribution(
+        name="openWakeWord, David Scripka", url="https://github.com/dscripka/openWakeWord"
+    ),
+}
 
 
 def version() -> str:
@@ -39,11 +48,13 @@ def version() -> str:
         return "0+checkout"
 
 
-def describe(settings: Settings, wake: WakeWords, speaker_format: PcmFormat) -> Event:
+def describe(
+    settings: Settings, target: Target, wake: WakeWords, speaker_format: PcmFormat
+) -> Event:
     """Return the `info` event that introduces this satellite to whoever drives it."""
     info = Info(
         satellite=Satellite(
-            name=settings.room,
+            name=target.room,
             area=settings.area,
             description="Parlour satellite",
             has_vad=False,
@@ -53,27 +64,7 @@ def describe(settings: Settings, wake: WakeWords, speaker_format: PcmFormat) -> 
             installed=True,
             version=version(),
         ),
-        wake=[
-            WakeInfo(
-                name="microwakeword",
-                description="wake words on the satellite",
-                models=[
-                    WakeModel(
-                        name=model.name,
-                        attribution=_MICRO_WAKE_WORD,
-                        installed=True,
-                        description=None,
-                        version=None,
-                        languages=list(model.languages),
-                        phrase=model.phrase,
-                    )
-                    for model in wake.models
-                ],
-                attribution=_OURS,
-                installed=True,
-                version=version(),
-            )
-        ],
+        wake=_wake_programs(wake),
         mic=[
             MicProgram(
                 name="microphone",
@@ -96,8 +87,34 @@ def describe(settings: Settings, wake: WakeWords, speaker_format: PcmFormat) -> 
         ],
     )
     return introduce(
-        info.event(), Introduction(room=settings.room, version=version(), area=settings.area)
+        info.event(), Introduction(target.room, version(), token=target.token, area=settings.area)
     )
+
+
+def _wake_programs(wake: WakeWords) -> list[WakeInfo]:
+    return [
+        WakeInfo(
+            name=program,
+            description="wake words on the satellite",
+            models=[
+                WakeModel(
+                    name=model.name,
+                    attribution=_WAKE_WORDS[program],
+                    installed=True,
+                    description=None,
+                    version=None,
+                    languages=list(model.languages),
+                    phrase=model.phrase,
+                )
+                for model in wake.models
+                if model.program == program
+            ],
+            attribution=_OURS,
+            installed=True,
+            version=version(),
+        )
+        for program in dict.fromkeys(model.program for model in wake.models)
+    ]
 
 
 async def run(settings: Settings, announce: Callable[[str], None]) -> None:
@@ -113,6 +130,7 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
         WakeError: a wake word that does not exist.
         DeviceError: a device that does not exist or cannot be opened.
         BadUri: `hub` or `listen` is not an address.
+        ConfigError: the settings would let others hear, or do not fit the pairing.
         OSError: the address to listen on is in use.
     """
     loop = asyncio.get_running_loop()
@@ -120,22 +138,25 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):  # first, as what follows takes its time
         loop.add_signal_handler(number, stop.set)
     try:
-        await _run(settings, announce, stop)
+        async with watched():
+            await _run(settings, announce, stop)
     finally:
+        notify("STOPPING=1", "STATUS=stopping")
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
 async def _run(settings: Settings, announce: Callable[[str], None], stop: asyncio.Event) -> None:
-    # Imported here so that `--help` and a wrong setting answer at once.
-    from satellite.wake.microwakeword import MicroWakeWords
-
     loop = asyncio.get_running_loop()
-    words = settings.wake
-    wake = await asyncio.to_thread(
-        MicroWakeWords, words.words, threshold=words.threshold, refractory=words.refractory
+    target = await asyncio.to_thread(target_of, settings)
+    wake = await asyncio.to_thread(open_wake, settings.wake)
+    microphone = open_microphone(
+        settings.microphone.device,
+        delay=settings.microphone.delay,
+        rate=settings.microphone.rate,
+        channels=settings.microphone.channels,
+        channel=settings.microphone.channel,
     )
-    microphone = open_microphone(settings.microphone.device, delay=settings.microphone.delay)
     speaker = open_speaker(settings.speaker.device, rate=settings.speaker.rate)
     sounds = await asyncio.to_thread(load_sounds, speaker.format)
     player = Player(
@@ -144,7 +165,7 @@ async def _run(settings: Settings, announce: Callable[[str], None], stop: asynci
         on_drained=lambda: _call(loop, lambda: session.reply_drained()),
     )
     phrases = ", ".join(f'"{model.phrase}"' for model in wake.models)
-    ready_line = f"ready: {settings.room}, say {phrases}, driven by "
+    ready_line = f"ready: {target.room}, say {phrases}, driven by "
     told = False
 
     def driven(peer: str) -> None:
@@ -153,18 +174,21 @@ async def _run(settings: Settings, announce: Callable[[str], None], stop: asynci
             announce(ready_line + peer)
             told = True
 
-    link = Link(describe(settings, wake, speaker.format), on_driven=driven)
+    link = Link(describe(settings, target, wake, speaker.format), on_driven=driven)
     session = Session(settings, driver=link, player=player, wake=wake, sounds=sounds, clock=loop)
 
     async with contextlib.aclosing(microphone.frames()) as frames:
         session.heard(await _first_frame(frames))
         if stop.is_set():  # before a recording is begun, and the hub told of us
             return
-        speaker.start(player.pull)
+        await speaker.start(player.pull)
         if settings.listen is None:
-            conversing = link.dial(settings.hub, session)
+            hub = target.uri or ""
+            notify("READY=1", f"STATUS=dialling {hub}")
+            conversing = link.dial(hub, session, pin=target.pin)
         else:
-            conversing = link.listen(settings.listen, session, _say_address)
+            admit = allow_list("", settings.listen, settings.allow)
+            conversing = link.listen(settings.listen, session, _say_address, admit=admit)
         tasks: list[asyncio.Task[object]] = [
             asyncio.create_task(_hear(microphone, frames, session), name="microphone"),
             asyncio.create_task(conversing, name="link"),
@@ -220,6 +244,7 @@ def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None
 
 def _say_address(uri: str) -> None:
     _LOGGER.info("waiting for a driver at %s", uri)
+    notify("READY=1", f"STATUS=waiting for a driver at {uri}")
 
 
 def _audio_format(audio_format: PcmFormat) -> AudioFormat:

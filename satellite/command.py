@@ -1,16 +1,20 @@
-"""Command line: parlour-satellite run | doctor."""
+"""Command line: parlour-satellite run | devices | doctor."""
 
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from protocol.pairing import BadPairing, Pairing
+from protocol.service_manager import configure_logging, notify
 from protocol.settings import ConfigError
 from protocol.transport import BadUri
 from satellite.audio.devices import MICROPHONES, SPEAKERS, DeviceError
 from satellite.config import Settings, load_settings
+from satellite.pairing import check_room, pairing_path, store_pairing
 from satellite.wake.base import WakeError
 
 _EPILOG = """\
@@ -27,6 +31,10 @@ For Home Assistant, which dials its satellites:
 
   parlour-satellite run --listen tcp://127.0.0.1:10700
 
+With this machine's own microphone and speaker (`parlour-satellite devices` lists them):
+
+  parlour-satellite run --microphone default --speaker default
+
 Options win over the file; satellite.sample.toml shows every key.
 """
 
@@ -35,22 +43,27 @@ def run_command(argv: list[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
     Returns:
-        0 done; 1 failed, or the settings are wrong; 2 a device or wake word that cannot be used.
+        0 done; 1 failed, and may work another time: a device or an address that cannot be used
+        now; 2 wrong usage (argparse); 78 the settings are wrong, and no other try will help.
     """
     arguments = _parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.DEBUG if arguments.verbose else logging.INFO,
-        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s",
+    configure_logging(
+        logging.DEBUG if arguments.verbose else logging.INFO,
+        "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s",
         datefmt="%H:%M:%S",
     )
+    if arguments.command == "devices":
+        return _devices()
     try:
         settings = load_settings(arguments.config, _overrides(arguments))
+        if arguments.command == "pair":
+            return _pair(settings, arguments.pairing)
         if arguments.command == "doctor":
             return asyncio.run(_doctor(settings, arguments.config))
         return _run(settings)
     except ConfigError as error:
-        print(f"settings: {error}", file=sys.stderr)
-        return 1
+        _complain(f"settings: {error}")
+        return os.EX_CONFIG
 
 
 def _run(settings: Settings) -> int:
@@ -58,16 +71,58 @@ def _run(settings: Settings) -> int:
 
     try:
         asyncio.run(app.run(settings, lambda line: print(line, flush=True)))
-    except (WakeError, DeviceError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except BadUri as error:
-        print(f"settings: {error}", file=sys.stderr)
+    except DeviceError as error:
+        _complain(str(error))
         return 1
+    except (WakeError, BadUri) as error:
+        _complain(f"settings: {error}")
+        return os.EX_CONFIG
     except OSError as error:
-        print(f"cannot listen at {settings.listen}: {error}", file=sys.stderr)
+        _complain(f"cannot listen at {settings.listen}: {error}")
         return 1
     return 0
+
+
+def _complain(problem: str) -> None:
+    print(problem, file=sys.stderr)
+    notify(f"STATUS={problem}")
+
+
+def _pair(settings: Settings, text: str) -> int:
+    """Keep a pairing; `text` is "-" to read it, since others on this machine see command lines."""
+    if text == "-":
+        if sys.stdin.isatty():
+            print("Paste what `parlour-hub pair --room NAME` printed, and press Enter:")
+        text = sys.stdin.readline()
+    path = pairing_path(settings)
+    try:
+        pairing = Pairing.from_text(text)
+        check_room(settings, pairing)
+        store_pairing(path, pairing)
+    except (BadPairing, OSError) as error:
+        print(f"pair: {error}", file=sys.stderr)
+        return 1
+    print(f"paired as {pairing.room!r} with the hub at {pairing.hub}; kept in {path}")
+    if settings.hub is not None:
+        print(f"but the setting hub = {settings.hub!r} wins: delete it, to dial {pairing.hub}")
+    print("to see whether it works: parlour-satellite doctor")
+    return 0
+
+
+def _devices() -> int:
+    from satellite.audio.device_process import find_devices
+    from satellite.audio.listing import missing, table
+
+    try:
+        devices = find_devices()
+    except DeviceError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if devices:
+        print(table(devices))
+    if problem := missing(devices):
+        print(problem, file=sys.stderr)
+    return int(bool(problem))
 
 
 async def _doctor(settings: Settings, path: Path | None) -> int:
@@ -87,18 +142,30 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    config: dict[str, Any] = {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "satellite.toml; without it, the defaults",
+    }
+    parser.add_argument("--config", **config)  # before the command, or behind it
     common = argparse.ArgumentParser(add_help=False)
     add = common.add_argument
-    add("--config", type=Path, metavar="FILE", help="satellite.toml; without it, the defaults")
-    add("--hub", metavar="URI", help="dial this hub: tcp://HOST:PORT or unix:///PATH")
+    add("--config", default=argparse.SUPPRESS, **config)
+    add("--hub", metavar="URI", help="dial this hub; default: the one it is paired with")
     add("--listen", metavar="URI", help="be dialled here instead, for example by Home Assistant")
     add("--room", metavar="NAME", help="this satellite's name")
     add("--microphone", metavar="DEVICE", help=MICROPHONES)
     add("--speaker", metavar="DEVICE", help=SPEAKERS)
     add("--wake-word", action="append", metavar="NAME", help="for example alexa; may be repeated")
     add("--verbose", action="store_true", help="log more")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run | doctor")
+    names = "run | pair | devices | doctor"
+    commands = parser.add_subparsers(dest="command", required=True, metavar=names)
     commands.add_parser("run", parents=[common], help="be the satellite of one room")
+    pair = commands.add_parser("pair", parents=[common], help="keep the pairing with a hub")
+    text = "what `parlour-hub pair` printed; without it, or for -, it is read from the input"
+    pair.add_argument("pairing", nargs="?", default="-", metavar="STRING", help=text)
+    devices = commands.add_parser("devices", help="list this machine's microphones and speakers")
+    devices.add_argument("--verbose", action="store_true", help="what the sound libraries say, too")
     commands.add_parser("doctor", parents=[common], help="check settings, devices and the hub")
     return parser
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,48 +12,87 @@ from protocol.settings import load_toml
 Seconds = Annotated[float, Meta(gt=0, le=600)]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Uri = Annotated[str, Meta(pattern="^(tcp|unix)://.")]
+HubUri = Annotated[str, Meta(pattern="^(tcp|tls|unix)://.")]
+WakeEngine = Literal["microwakeword", "openwakeword"]
+Probability = Annotated[float, Meta(gt=0, lt=1)]
+Refractory = Annotated[float, Meta(ge=0, le=60)]
 
 
 class MicrophoneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[microphone].
 
     Args:
-        device: "silence", "wave:FILE" or "spool:FOLDER".
+        device: "default", "pyaudio:NAME" (a name or part of one as `parlour-satellite devices`
+            prints it), "silence", "wave:FILE" or "spool:FOLDER".
         delay: seconds of silence before a "wave:" file begins.
+        rate: sample rate to open a real device at, in Hz; None for 16000 where it does that, else
+            its own.
+        channels: how many of its channels to open; None for one where it does that, else all.
+        channel: which of its channels to hear, counted from 1; None mixes them.
     """
 
     device: Name = "silence"
     delay: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    rate: Annotated[int, Meta(ge=8000, le=192000)] | None = None
+    channels: Annotated[int, Meta(ge=1, le=8)] | None = None
+    channel: Annotated[int, Meta(ge=1, le=8)] | None = None
 
 
 class SpeakerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[speaker].
 
     Args:
-        device: "null" or "wave:FILE".
-        rate: sample rate in Hz.
+        device: "default", "pyaudio:NAME" (as for the microphone), "null" or "wave:FILE".
+        rate: sample rate in Hz; where a real device does not do it, sound is converted.
     """
 
     device: Name = "null"
     rate: Annotated[int, Meta(ge=8000, le=192000)] = 24000
 
 
-class WakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[wake].
+class WordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[[wake.word]], what is special about one word.
 
     Args:
-        words: names of microWakeWord models, or as spoken.
-        threshold: probability from which a word counts; None takes each model's own.
-        refractory: seconds after a detection in which no other is reported.
-        pre_roll: seconds of audio from before the detection that are sent. microWakeWord reports
-            a word 0.18 s before to 0.12 s after its end (measured), so 0.2 s never clips what is
-            said next, and at worst sends 0.4 s of the word itself.
+        name: its id, or as spoken.
+        engine: as for all words.
+        model: a file with a custom model: .json of microWakeWord; .tflite or, on Python < 3.12 with
+            the extra "openwakeword", .onnx of openWakeWord.
+        threshold: as for all words.
+        refractory: as for all words.
     """
 
-    words: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=8)] = ("hey_jarvis",)
-    threshold: Annotated[float, Meta(gt=0, lt=1)] | None = None
-    refractory: Annotated[float, Meta(ge=0, le=60)] = 2.0
+    name: Name
+    engine: WakeEngine | None = None
+    model: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
+    threshold: Probability | None = None
+    refractory: Refractory | None = None
+
+
+class WakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[wake]; docs/wake-words.md tells more.
+
+    Args:
+        words: which words to listen for: their ids, or as spoken. Left out: those of [[wake.word]];
+            without any of them, "hey_jarvis".
+        engine: whose models.
+        threshold: probability above which a word counts; None takes each model's own.
+        refractory: seconds after a detection in which the same word is not reported again.
+        pre_roll: seconds of audio from before the detection that are sent. A detection is dated
+            0.1 s before to 0.2 s after the word's end (measured, both engines), so 0.2 s does not
+            clip what is said next, and mostly sends less than 0.3 s of the word itself.
+        onnx_features: the folder with melspectrogram.onnx and embedding_model.onnx, which custom
+            .onnx models need; None takes that of the openwakeword package.
+        word: what is special about single words.
+    """
+
+    words: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=8)] | None = None
+    engine: WakeEngine = "microwakeword"
+    threshold: Probability | None = None
+    refractory: Refractory = 2.0
     pre_roll: Annotated[float, Meta(ge=0, le=2)] = 0.2
+    onnx_features: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
+    word: Annotated[tuple[WordSettings, ...], Meta(max_length=8)] = ()
 
 
 class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,16 +141,23 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file.
 
     Args:
-        hub: where to dial the hub: tcp://HOST:PORT or unix:///PATH.
+        hub: where to dial the hub: tls://HOST:PORT with a pairing; on this machine also
+            tcp://127.0.0.1:PORT or unix:///PATH. None takes that of the pairing; without one,
+            tcp://127.0.0.1:10601.
         listen: where to be dialled instead, by Home Assistant or a hub; then `hub` is not used.
-        room: this satellite's name.
+        allow: addresses and networks that may dial from beyond this machine.
+        pairing: file with what `parlour-satellite pair` stores; None takes
+            $XDG_CONFIG_HOME/parlour/pairing.toml.
+        room: this satellite's name; None takes that of the pairing; without one, "Living room".
         area: the area that Home Assistant shall put it in.
         muted: start deaf; announcements still play.
     """
 
-    hub: Uri = "tcp://127.0.0.1:10601"
+    hub: HubUri | None = None
     listen: Uri | None = None
-    room: Name = "Living room"
+    allow: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
+    pairing: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
+    room: Name | None = None
     area: Name | None = None
     muted: bool = False
     microphone: MicrophoneSettings = MicrophoneSettings()

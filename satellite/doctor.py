@@ -11,10 +11,13 @@ from wyoming.info import Describe
 
 from protocol.audio import level
 from protocol.connection import ConnectionClosed, ProtocolError
-from protocol.transport import connect, serve
+from protocol.settings import ConfigError
+from protocol.transport import WrongCertificate, connect, serve
 from satellite.audio.devices import DeviceError, open_microphone, open_speaker
 from satellite.config import Settings
+from satellite.pairing import Target, pairing_path, target_of
 from satellite.wake.base import WakeError
+from satellite.wake.words import open_wake, unused_words
 
 _MICROPHONE_FRAMES = 25  # half a second
 _TIMEOUT = 5.0  # seconds for any one check
@@ -42,15 +45,26 @@ async def examine(settings: Settings, path: Path | None) -> AsyncIterator[Findin
     yield await _microphone(settings)
     yield await _speaker(settings)
     yield await _wake(settings)
-    yield await (_hub(settings.hub) if settings.listen is None else _port(settings.listen))
+    try:
+        target = await asyncio.to_thread(target_of, settings)
+    except ConfigError as error:
+        yield Finding("hub", False, str(error))
+        return
+    if target.pin is not None:
+        text = f"this is {target.room!r} for the hub at {target.uri}"
+        yield Finding("pairing", True, f"{text}; kept in {pairing_path(settings)}")
+    yield await (_hub(target) if settings.listen is None else _port(settings.listen))
 
 
 async def _microphone(settings: Settings) -> Finding:
-    name = settings.microphone.device
+    own = settings.microphone
+    name = own.device
     try:
         heard = b""
         async with asyncio.timeout(_TIMEOUT):
-            microphone = open_microphone(name)
+            microphone = open_microphone(
+                name, rate=own.rate, channels=own.channels, channel=own.channel
+            )
             async with contextlib.aclosing(microphone.frames()) as frames:
                 async for frame in frames:
                     heard += frame
@@ -71,30 +85,45 @@ async def _speaker(settings: Settings) -> Finding:
         if kind == "wave" and not await asyncio.to_thread(Path(place).parent.is_dir):
             text = f"{place}: its folder is missing; make it, or set [speaker] device or --speaker"
             return Finding("speaker", False, text)
+        if kind != "wave":
+            async with asyncio.timeout(_TIMEOUT):
+                await speaker.start(
+                    lambda n_frames: bytes(n_frames * speaker.format.bytes_per_frame)
+                )
+                await speaker.close()
+    except TimeoutError:
+        return Finding("speaker", False, f"{settings.speaker.device}: not open in {_TIMEOUT:g} s")
     except DeviceError as error:
         return Finding("speaker", False, f"{error}; set [speaker] device or --speaker")
     return Finding("speaker", True, f"{settings.speaker.device}, {speaker.format.rate} Hz")
 
 
 async def _wake(settings: Settings) -> Finding:
-    from satellite.wake.microwakeword import MicroWakeWords
-
     try:
-        words = await asyncio.to_thread(MicroWakeWords, settings.wake.words)
+        wake = await asyncio.to_thread(open_wake, settings.wake)
+        unused = unused_words(settings.wake)
     except WakeError as error:
-        return Finding("wake words", False, f"{error}; set [wake] words or --wake-word")
-    return Finding("wake words", True, "say " + " or ".join(f'"{m.phrase}"' for m in words.models))
+        return Finding("wake words", False, f"{error}; set [wake] or --wake-word")
+    text = "say " + " or ".join(f'"{m.phrase}" ({m.program})' for m in wake.models)
+    if unused:
+        text += f"; not listened for, as wake.words leaves them out: {', '.join(unused)}"
+    return Finding("wake words", True, text)
 
 
-async def _hub(uri: str) -> Finding:
-    """See whether somebody answers at the hub's address, and how fast."""
-    begin = time.monotonic()
+async def _hub(target: Target) -> Finding:
+    """See whether the hub answers at its address, and how fast."""
+    uri, begin = target.uri or "", time.monotonic()
     try:
-        connection = await connect(uri, timeout=_TIMEOUT)
+        connection = await connect(uri, pin=target.pin, timeout=_TIMEOUT)
+    except WrongCertificate as error:
+        return Finding("hub", False, f"{uri}: {error}; if the hub is new, pair again")
     except (OSError, ValueError) as error:
         problem = str(error) or "no answer"
         return Finding("hub", False, f"{uri}: {problem}; is `parlour-hub serve` running there?")
     connected = f"{uri} answers in {1000 * (time.monotonic() - begin):.0f} ms"
+    if target.pin is not None:  # with our token we would take our own running satellite's place
+        await connection.close()
+        return Finding("hub", True, f"{connected}, and is the one we are paired with")
     try:
         async with connection, asyncio.timeout(_HELLO):
             await connection.write(Describe())

@@ -5,21 +5,18 @@ from pathlib import Path
 from typing import Protocol
 
 from protocol.audio import PcmFormat
+from satellite.audio.error import DeviceError as DeviceError
 
 FRAME_SAMPLES = 512
 """Samples in one microphone frame: 32 ms at 16 kHz, what voice activity detection takes at once.
 Shorter frames cost an idle satellite more: waking up is most of what it does."""
 
-MICROPHONES = "silence | wave:FILE | spool:FOLDER"
-SPEAKERS = "null | wave:FILE"
+MICROPHONES = "default | pyaudio:NAME | silence | wave:FILE | spool:FOLDER"
+SPEAKERS = "default | pyaudio:NAME | null | wave:FILE"
 
 Source = Callable[[int], bytes]
 """Given a number of frames, returns exactly that much audio, silence where there is none. A device
 calls it from its own thread."""
-
-
-class DeviceError(Exception):
-    """A microphone or speaker that cannot be opened, or that failed; the message names it."""
 
 
 class Microphone(Protocol):
@@ -42,7 +39,7 @@ class Speaker(Protocol):
         """The format that `source` must return."""
         ...
 
-    def start(self, source: Source) -> None:
+    async def start(self, source: Source) -> None:
         """Begin to pull from `source`.
 
         Raises:
@@ -55,13 +52,25 @@ class Speaker(Protocol):
         ...
 
 
-def open_microphone(name: str, *, delay: float = 0.0) -> Microphone:
+def open_microphone(
+    name: str,
+    *,
+    delay: float = 0.0,
+    rate: int | None = None,
+    channels: int | None = None,
+    channel: int | None = None,
+) -> Microphone:
     """Return the microphone that a settings file calls `name`.
 
     Args:
-        name: "silence"; "wave:FILE", played once; or "spool:FOLDER", where each *.wav that is
-            renamed into the folder is played and then renamed to *.wav.done.
+        name: "default", the operating system's; "pyaudio:NAME", a name or part of one as
+            `parlour-satellite devices` prints it; "silence"; "wave:FILE", played once; or
+            "spool:FOLDER", where each *.wav that is renamed into the folder is played and then
+            renamed to *.wav.done.
         delay: seconds of silence before a "wave:" file begins.
+        rate: sample rate to open a real device at, in Hz; None for the best.
+        channels: how many channels of a real device to open; None for the best.
+        channel: which of them to hear, counted from 1; None mixes them.
 
     Raises:
         DeviceError: no such kind of device; the message lists what there is.
@@ -69,6 +78,10 @@ def open_microphone(name: str, *, delay: float = 0.0) -> Microphone:
     from satellite.audio import wave_files
 
     kind, _, place = name.partition(":")
+    if name == "default" or (kind == "pyaudio" and place):
+        from satellite.audio.pyaudio_devices import PyAudioMicrophone
+
+        return PyAudioMicrophone(place or name, rate=rate, channels=channels, channel=channel)
     if name == "silence":
         return wave_files.SilenceMicrophone()
     if kind == "wave" and place:
@@ -82,8 +95,9 @@ def open_speaker(name: str, *, rate: int) -> Speaker:
     """Return the speaker that a settings file calls `name`.
 
     Args:
-        name: "null", which plays to nobody at real-time pace; or "wave:FILE", which records the
-            true timeline, silence included.
+        name: "default", the operating system's; "pyaudio:NAME", a name or part of one as
+            `parlour-satellite devices` prints it; "null", which plays to nobody at real-time pace;
+            or "wave:FILE", which records the true timeline, silence included.
         rate: its sample rate in Hz; 16-bit mono.
 
     Raises:
@@ -93,6 +107,10 @@ def open_speaker(name: str, *, rate: int) -> Speaker:
 
     audio_format = PcmFormat(rate, 2, 1)
     kind, _, place = name.partition(":")
+    if name == "default" or (kind == "pyaudio" and place):
+        from satellite.audio.pyaudio_devices import PyAudioSpeaker
+
+        return PyAudioSpeaker(place or name, audio_format)
     if name == "null":
         return wave_files.WaveSpeaker(None, audio_format)
     if kind == "wave" and place:

@@ -206,19 +206,14 @@ class WaveSpeaker:
         """The format that the source must return."""
         return self._format
 
-    def start(self, source: Source) -> None:
+    async def start(self, source: Source) -> None:
         """Begin to pull 20 ms blocks from `source`.
 
         Raises:
             DeviceError: the file cannot be written.
         """
         if self._path is not None:
-            if not self._path.parent.is_dir():  # a mistyped place must not become a folder tree
-                raise DeviceError(f"cannot write {self._path}: no folder {self._path.parent}")
-            try:
-                self._writer = WavWriter(self._path, self._format)
-            except OSError as error:
-                raise DeviceError(f"cannot write {self._path}: {error}") from error
+            self._writer = await asyncio.to_thread(self._open_file, self._path)
         self._thread = threading.Thread(target=self._run, args=(source,), name="speaker")
         self._thread.start()
 
@@ -228,6 +223,14 @@ class WaveSpeaker:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
             self._thread = None
+
+    def _open_file(self, path: Path) -> WavWriter:
+        if not path.parent.is_dir():  # a mistyped place must not become a folder tree
+            raise DeviceError(f"cannot write {path}: no folder {path.parent}")
+        try:
+            return WavWriter(path, self._format)
+        except OSError as error:
+            raise DeviceError(f"cannot write {path}: {error}") from error
 
     def _run(self, source: Source) -> None:
         block = round(self._format.rate * self._BLOCK_SECONDS)

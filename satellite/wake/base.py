@@ -1,12 +1,25 @@
-"""What the session needs of a wake-word engine."""
+"""What the session needs of wake words, and what the detector needs of the models behind them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 
 class WakeError(Exception):
-    """A wake word that this engine does not have, or cannot load; the message names it."""
+    """A wake word that is not there, or cannot be loaded; the message names it."""
+
+
+def require_tflite(path: Path) -> None:
+    """Make sure that a file is a TensorFlow Lite model: the libraries crash on anything else.
+
+    Raises:
+        OSError: it is not there or not readable.
+        ValueError: it is something else.
+    """
+    with path.open("rb") as file:
+        if file.read(8)[4:] != b"TFL3":
+            raise ValueError(f"{path} is no TensorFlow Lite model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +30,48 @@ class WakeModel:
         name: its id in settings and in `detection` events.
         phrase: what a person says.
         languages: the languages it was trained for.
+        program: the kind of model, "microwakeword" or "openwakeword".
+        threshold: probability (0..1) above which the word counts, unless the settings say other.
+        hold: seconds for which it has to stay above.
     """
 
     name: str
     phrase: str
     languages: tuple[str, ...]
+    program: str = "microwakeword"
+    threshold: float = 0.5
+    hold: float = 0.0
+
+
+class Score(NamedTuple):
+    """How sure one model is that its word has just been said.
+
+    Args:
+        name: the `WakeModel`'s name.
+        probability: 0..1.
+        position: samples of audio that had been heard when it decided.
+    """
+
+    name: str
+    probability: float
+    position: int
+
+
+class Scorer(Protocol):
+    """The models of one program. What it reports does not depend on how the audio is cut."""
+
+    @property
+    def models(self) -> Sequence[WakeModel]:
+        """The loaded wake words."""
+        ...
+
+    def score(self, pcm: bytes) -> list[Score]:
+        """Hear the next 16 kHz mono 16-bit audio, any amount; return all that the models say."""
+        ...
+
+    def reset(self) -> None:
+        """Forget what was heard; positions go on counting."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +80,7 @@ class WakeHit:
 
     Args:
         name: the `WakeModel`'s name.
-        position: samples of audio heard by the engine when it decided.
+        position: samples of audio that had been heard when the model first was sure.
     """
 
     name: str

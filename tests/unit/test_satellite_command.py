@@ -9,9 +9,9 @@ import pytest
 from satellite import app
 from satellite.__main__ import main
 from satellite.audio.devices import DeviceError
-from satellite.wake import microwakeword
+from satellite.config import WakeSettings
 from satellite.wake.base import WakeError
-from satellite.wake.microwakeword import MicroWakeWords
+from satellite.wake.words import open_wake
 
 NOBODY = "tcp://127.0.0.1:1"
 TIMEOUT = 20.0
@@ -30,21 +30,28 @@ def test_a_microphone_that_cannot_work_ends_it_with_one_line(tmp_path, capfd, de
     (tmp_path / "README.md").write_text("no wave file")
     heard = tmp_path / "heard.wav"
     arguments = ["--hub", NOBODY, "--speaker", f"wave:{heard}"]
-    assert main(["run", *arguments, "--microphone", device.format(tmp=tmp_path)]) == 2
+    assert main(["run", *arguments, "--microphone", device.format(tmp=tmp_path)]) == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("microphone: ") and message in line
     assert not heard.exists()
 
 
 def test_a_speaker_file_in_no_folder_ends_it_with_one_line(tmp_path, capfd):
-    assert main(["run", "--hub", NOBODY, "--speaker", f"wave:{tmp_path}/missing/x.wav"]) == 2
+    assert main(["run", "--hub", NOBODY, "--speaker", f"wave:{tmp_path}/missing/x.wav"]) == 1
     assert len(capfd.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "missing").exists()
 
 
-def test_a_wrong_setting_is_exit_code_1_as_the_hub_s(capfd):
-    assert main(["run", "--hub", "127.0.0.1"]) == 1
-    assert "hub: expected tcp://HOST:PORT" in capfd.readouterr().err
+def test_a_wrong_setting_is_exit_code_78_as_the_hub_s(capfd, tmp_path):
+    """The units do not restart what only new settings can help (RestartPreventExitStatus)."""
+    assert main(["run", "--hub", "127.0.0.1"]) == os.EX_CONFIG
+    assert "hub: expected" in capfd.readouterr().err
+    missing = ["--config", f"{tmp_path}/missing.toml"]
+    for arguments in (["run", *missing], [*missing, "run"]):
+        assert main(arguments) == os.EX_CONFIG
+        assert "missing.toml" in capfd.readouterr().err
+    assert main(["run", "--hub", NOBODY, "--wake-word", "hey_travis"]) == os.EX_CONFIG
+    assert "hey_travis" in capfd.readouterr().err
 
 
 def test_an_interrupt_before_it_runs_is_exit_code_130(monkeypatch):
@@ -59,9 +66,9 @@ def test_an_interrupt_before_it_runs_is_exit_code_130(monkeypatch):
 def test_an_interrupt_while_it_starts_ends_it_before_anything_is_recorded(monkeypatch, tmp_path):
     def slow(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGINT)
-        return MicroWakeWords(*args, **kwargs)
+        return open_wake(*args, **kwargs)
 
-    monkeypatch.setattr(microwakeword, "MicroWakeWords", slow)
+    monkeypatch.setattr(app, "open_wake", slow)
     assert main(["run", "--hub", NOBODY, "--speaker", f"wave:{tmp_path}/heard.wav"]) == 0
     assert not (tmp_path / "heard.wav").exists()
 
@@ -105,7 +112,7 @@ async def test_a_microphone_that_fails_later_is_told_once_and_opened_again(monke
 
 
 def test_a_wake_word_may_be_written_as_it_is_spoken():
-    words = MicroWakeWords(["Hey Jarvis", "alexa"])
-    assert [model.name for model in words.models] == ["hey_jarvis", "alexa"]
+    wake = open_wake(WakeSettings(words=("Hey Jarvis", "alexa")))
+    assert [model.name for model in wake.models] == ["hey_jarvis", "alexa"]
     with pytest.raises(WakeError, match="hey_jarvis"):
-        MicroWakeWords(["Hey Travis"])
+        open_wake(WakeSettings(words=("Hey Travis",)))

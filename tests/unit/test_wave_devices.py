@@ -127,7 +127,7 @@ async def test_the_speaker_s_file_is_a_true_timeline_with_silence(tmp_path):
     speaker = WaveSpeaker(path, PcmFormat(24000, 2, 1))
     blocks = iter([bytes(960)] * 5 + [b"\1\0" * 480] * 3)
     begin = time.monotonic()
-    speaker.start(lambda n_frames: next(blocks, bytes(2 * n_frames)))
+    await speaker.start(lambda n_frames: next(blocks, bytes(2 * n_frames)))
     await asyncio.sleep(0.5)
     await speaker.close()
     lasted = time.monotonic() - begin
@@ -152,7 +152,7 @@ async def test_a_stalled_speaker_leaves_a_gap_of_its_true_length(tmp_path):
         return b"\1\0" * n_frames
 
     begin = time.monotonic()
-    speaker.start(source)
+    await speaker.start(source)
     await asyncio.sleep(1.0)
     await speaker.close()
     lasted = time.monotonic() - begin
@@ -174,12 +174,12 @@ def test_an_unknown_device_is_refused_with_what_there_is(name):
 async def test_a_speaker_file_that_cannot_be_written_is_a_device_error(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(DeviceError, match="cannot write"):
-        open_speaker(f"wave:{tmp_path}/file/heard.wav", rate=24000).start(bytes)
+        await open_speaker(f"wave:{tmp_path}/file/heard.wav", rate=24000).start(bytes)
 
 
 async def test_no_folder_is_made_for_a_speaker_s_file(tmp_path):
     with pytest.raises(DeviceError, match=r"no folder .*missing"):
-        open_speaker(f"wave:{tmp_path}/missing/heard.wav", rate=24000).start(bytes)
+        await open_speaker(f"wave:{tmp_path}/missing/heard.wav", rate=24000).start(bytes)
     assert not (tmp_path / "missing").exists()
 
 

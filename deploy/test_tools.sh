@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs what some tests need beside .venv. `make test` runs it first; it takes no time when all
+# is there. What cannot be installed is named, and its tests skip.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source deploy/apt.sh
+
+# Debian package, what shows that it is there (a command, or a file), the tests that need it
+tools=(
+    "pulseaudio pulseaudio test_sound_devices"
+    "pulseaudio-utils parec test_sound_devices"
+    "libasound2-plugins /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so test_sound_devices"
+    "iproute2 ip --distant,test_many_rooms"
+    "systemd systemd-analyze test_systemd"
+)
+
+say() { printf 'test tools: %s\n' "$*"; }
+
+is_there() {
+    if [[ $1 == /* ]]; then
+        compgen -G "$1" >/dev/null
+    else
+        command -v "$1" >/dev/null
+    fi
+}
+
+missing=() tests=()
+for tool in "${tools[@]}"; do
+    read -r package evidence needed_by <<<"$tool"
+    if ! is_there "$evidence"; then
+        missing+=("$package")
+        tests+=("$needed_by")
+    fi
+done
+if ((${#missing[@]} > 0)); then
+    if can_install; then
+        say "installing ${missing[*]}"
+        install_packages "${missing[@]}" || say "could not install ${missing[*]}; tests will skip"
+    else
+        skipped=$(printf '%s\n' "${tests[@]}" | sort -u | tr '\n' ' ')
+        say "run: sudo apt-get install ${missing[*]} (without, these skip: $skipped)"
+    fi
+fi
+
+deploy/setup.sh mic || say "no pyaudio (see above); test_sound_devices will skip"
+exit 0 # tests that lack something skip, each with its reason
