@@ -13,6 +13,7 @@ from hub.engines.base import EngineError
 from hub.models.catalogue import CatalogueError, UnknownModel
 from hub.models.fetch import FetchFailed, ModelMissing
 from protocol.audio import BadFormat, BadWav
+from protocol.service_manager import notify
 from protocol.settings import ConfigError
 from protocol.transport import BadUri
 
@@ -40,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the hub until it is stopped")
     serve.add_argument("--listen", metavar="URI", help="where satellites dial in")
     serve.add_argument(
+        "--service", metavar="URI", help='where Wyoming clients connect; "" for nowhere'
+    )
+    serve.add_argument(
         "--show", action="store_true", help="print each turn as it happens, with what was said"
     )
     ask = commands.add_parser("ask", help="print the answer to a question")
@@ -56,6 +60,16 @@ def _parser() -> argparse.ArgumentParser:
     verify = actions.add_parser("verify", help="hash the files of the models that are here")
     pull.add_argument("names", nargs="*", metavar="NAME", help="default: the ones needed")
     verify.add_argument("names", nargs="*", metavar="NAME", help="default: all that are here")
+    pair = commands.add_parser("pair", help="let the satellite of a room dial in from elsewhere")
+    pair.add_argument("--room", required=True, metavar="NAME", help="the satellite's name")
+    pair.add_argument(
+        "--address", metavar="HOST[:PORT]", help="where it dials; default: this machine's address"
+    )
+    pair.add_argument("--listen", metavar="URI", help="as for serve, where it is given there")
+    satellites = commands.add_parser("satellites", help="list paired satellites; revoke ROOM")
+    revoking = satellites.add_subparsers(dest="action", metavar="ACTION")
+    revoke = revoking.add_parser("revoke", help="make a satellite's pairing count no more")
+    revoke.add_argument("room", metavar="ROOM")
     turns = commands.add_parser("turns", help="print the last turns and where their time went")
     turns.add_argument("-n", type=int, default=10, metavar="COUNT", help="how many (10)")
     commands.add_parser("doctor", help="check this machine and say what to do")
@@ -65,13 +79,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
-    listen = getattr(arguments, "listen", None)
-    return {} if listen is None else {"link.listen": listen}
+    keys = {"listen": "link.listen", "service": "service.listen"}
+    given = {key: getattr(arguments, name, None) for name, key in keys.items()}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the chosen command; each is imported only when it is."""
-    if arguments.command not in ("models", "turns", "doctor"):
+    if arguments.command not in ("models", "turns", "doctor", "pair", "satellites"):
         from hub.engines.registry import check
 
         check(settings)
@@ -90,6 +105,14 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
                     return models.pull_models(settings, arguments.names)
                 case _:
                     return models.verify_models(arguments.names)
+        case "pair":
+            from hub.commands.pair import pair
+
+            return pair(settings, arguments.room, arguments.address)
+        case "satellites":
+            from hub.commands.pair import list_satellites, revoke
+
+            return list_satellites() if arguments.action is None else revoke(arguments.room)
         case "turns":
             from hub.commands.turns import show_turns
 
@@ -110,13 +133,20 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; what goes wrong is one line on stderr that says what to do."""
+    """Run one command; what goes wrong is one line on stderr that says what to do.
+
+    Returns:
+        0 done; 1 failed, and may work another time; 2 wrong usage (argparse); 78 the settings are
+        wrong, and no other try will help; 130 interrupted.
+    """
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level="WARNING", format="%(message)s")
     try:
         return _run(arguments, load_settings(arguments.config, _overrides(arguments)))
+    except (ConfigError, BadUri) as exc:
+        _complain(exc)
+        return os.EX_CONFIG
     except (
-        ConfigError,
         EngineError,
         CatalogueError,
         UnknownModel,
@@ -124,15 +154,19 @@ def main(argv: list[str] | None = None) -> int:
         ModelMissing,
         BadFormat,
         BadWav,
-        BadUri,
         OSError,
     ) as exc:
-        print(f"parlour-hub: {exc}", file=sys.stderr)
+        _complain(exc)
         return 1
     except KeyboardInterrupt:
         # At once: model libraries abort when the interpreter takes their threads down in mid-load.
         sys.stdout.flush()
         os._exit(130)
+
+
+def _complain(problem: Exception) -> None:
+    print(f"parlour-hub: {problem}", file=sys.stderr)
+    notify(f"STATUS={problem}")
 
 
 if __name__ == "__main__":

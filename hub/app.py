@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,10 @@ from hub.conversation.pipeline import Engines, Pipeline, Watcher
 from hub.conversation.room import Rooms
 from hub.conversation.turn import Mark, Turn
 from hub.engines.base import LanguageModel
-from hub.engines.registry import make_llm, make_stt, make_tts, make_vad
+from hub.engines.registry import make_llm, make_stt, make_tts, make_vad, make_wake
 from hub.engines.supervisor import Supervised
 from hub.service.satellites import SatelliteServer
+from hub.service.server import ServiceServer
 from hub.store import Store
 
 _LOGGER = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ class Hub:
     """
 
     def __init__(self, settings: Settings, watch: Watcher | None = None) -> None:
+        self._settings = settings
         self._watch = watch
         # On a thread, since making an engine may hash its model's files.
         self.engines = Engines(
@@ -37,28 +40,49 @@ class Hub:
             tts=Supervised("tts", partial(asyncio.to_thread, make_tts, settings)),
             vad=Supervised("vad", partial(asyncio.to_thread, make_vad, settings)),
         )
-        self._transcripts = settings.log.transcripts
         self.store = Store(
             store_path(settings.store), text=settings.store.text, days=settings.store.days
         )
         self.pipeline = Pipeline(self.engines, settings, self._step)
         self.rooms = Rooms(self.pipeline, settings.memory, self._ended)
         self._satellites = SatelliteServer(self.rooms, settings)
+        # Conversations by text have rooms of their own, so that no number of them drives out what
+        # a satellite's room remembers.
+        conversations = Rooms(self.pipeline, settings.memory, self._ended)
+        self._wake = Supervised("wake", partial(asyncio.to_thread, make_wake, settings))
+        self._service = ServiceServer(self.engines, self._wake, conversations, settings)
+        self.service_address = ""  # where clients connect, once it has started
+
+    @property
+    def needs_pairing(self) -> bool:
+        """Whether satellites must be paired to dial in, and none is yet."""
+        return self._satellites.needs_pairing
 
     async def start(self) -> str:
-        """Listen for satellites at once and load the models meanwhile; return the address.
+        """Listen at once and load the models meanwhile; return the satellites' address.
 
         Raises:
+            ConfigError: other machines could reach a port that nobody may use.
             OSError: the address is taken or cannot be had.
         """
-        address = await self._satellites.start()
+        settings = self._settings
+        address = await _listen("link.listen", settings.link.listen, self._satellites.start)
+        try:
+            self.service_address = await _listen(
+                "service.listen", settings.service.listen, self._service.start
+            )
+        except BaseException:
+            await self._satellites.close()
+            raise
         self.store.start()
         for engine in self._supervised():
             engine.start()
+        if self.service_address:
+            self._wake.start()
         return address
 
     async def ready(self, timeout: float) -> None:
-        """Wait until all engines are loaded.
+        """Wait until all engines that a turn needs are loaded.
 
         Raises:
             EngineUnavailable: one failed, or takes longer than `timeout` seconds.
@@ -70,8 +94,9 @@ class Hub:
     async def close(self) -> None:
         """Send the satellites away, end their turns, free the models, write the record."""
         await self._satellites.close()
+        await self._service.close()
         await self.rooms.close()
-        await asyncio.gather(*(engine.close() for engine in self._supervised()))
+        await asyncio.gather(*(engine.close() for engine in (*self._supervised(), self._wake)))
         await self.store.close()
 
     def _supervised(self) -> tuple[Supervised[Any], ...]:
@@ -82,7 +107,7 @@ class Hub:
         await llm.prefill("", [self.pipeline.system])
 
     def _step(self, turn: Turn, step: str, text: str) -> None:
-        if self._transcripts and text:
+        if self._settings.log.transcripts and text:
             _LOGGER.info("turn %s %s: %s: %s", turn.id, turn.room, step, text)
         if self._watch is not None:
             self._watch(turn, step, text)
@@ -104,3 +129,11 @@ class Hub:
         self.store.add(turn)
         if self._watch is not None:
             self._watch(turn, "ended", str(turn.outcome))
+
+
+async def _listen(key: str, uri: str, start: Callable[[], Awaitable[str]]) -> str:
+    """Start to listen; an error says where, and which setting it is."""
+    try:
+        return await start()
+    except OSError as exc:
+        raise OSError(f"{key}: {uri}: {exc} (is a hub running already?)") from exc

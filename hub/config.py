@@ -13,22 +13,43 @@ from protocol.settings import load_toml
 Seconds = Annotated[float, Meta(gt=0, le=600)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Uri = Annotated[str, Meta(pattern="^(tcp|unix)://.")]
+LinkUri = Annotated[str, Meta(pattern="^(tcp|tls|unix)://.")]
+UriOrNone = Annotated[str, Meta(pattern="^$|^(tcp|unix)://.")]
 Count = Annotated[int, Meta(ge=0, le=256)]
+Probability = Annotated[float, Meta(gt=0, lt=1)]
+Refractory = Annotated[float, Meta(ge=0, le=60)]
 
 
 class LinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[link]: where satellites dial in.
 
     Args:
-        listen: tcp://HOST:PORT or unix:///PATH; loopback unless told otherwise.
+        listen: tls://HOST:PORT, for satellites that are paired; or, for this machine alone,
+            tcp://127.0.0.1:PORT or unix:///PATH.
         max_satellites: more than so many are turned away.
         dial: satellites that wait to be dialled, as tcp://HOST:PORT or unix:///PATH; other makers'
             Wyoming satellites too.
+        dial_plain: whether to dial those on other machines, too, without encryption.
     """
 
-    listen: Uri = "tcp://127.0.0.1:10601"
+    listen: LinkUri = "tcp://127.0.0.1:10601"
     max_satellites: Annotated[int, Meta(ge=1, le=256)] = 32
     dial: Annotated[tuple[Uri, ...], Meta(max_length=64)] = ()
+    dial_plain: bool = False
+
+
+class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[service]: what Home Assistant and other Wyoming clients use of the hub.
+
+    Args:
+        listen: tcp://HOST:PORT or unix:///PATH; "" offers nothing.
+        allow: addresses and networks that may use it from beyond this machine.
+        max_connections: more clients at once are turned away.
+    """
+
+    listen: UriOrNone = "tcp://127.0.0.1:10600"
+    allow: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
+    max_connections: Annotated[int, Meta(ge=1, le=1024)] = 64
 
 
 class SttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,7 +70,7 @@ class SttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: Literal["cpu", "cuda"] = "cpu"
     compute_type: Name = "int8"
     threads: Count = 0
-    beam_size: Annotated[int, Meta(ge=1, le=10)] = 1
+    beam_size: Annotated[int, Meta(ge=1, le=10)] = 5
 
 
 class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +113,42 @@ class TtsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: Name = "hibari"
     voice: Name = "heart"
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
+
+
+class WordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[[wake.word]], what is special about one wake word.
+
+    Args:
+        name: its id, or as spoken.
+        model: a file with a custom model: .json of microWakeWord or .tflite of openWakeWord.
+        threshold: as for all words.
+        refractory: as for all words.
+    """
+
+    name: Name
+    model: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
+    threshold: Probability | None = None
+    refractory: Refractory | None = None
+
+
+class WakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[wake]: wake words in the sound of satellites that listen for none themselves.
+
+    Args:
+        engine: whose models are used where a client does not say.
+        words: what is listened for where a client does not say; unset takes all of the engine's.
+        threshold: probability above which a word counts; unset takes each model's own.
+        refractory: seconds after a detection in which the same word is not reported again.
+        max_streams: clients at once that openWakeWord listens for; each takes 8 % of a core.
+        word: what is special about single words.
+    """
+
+    engine: Literal["microwakeword", "openwakeword"] = "microwakeword"
+    words: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=16)] | None = None
+    threshold: Probability | None = None
+    refractory: Refractory = 2.0
+    max_streams: Annotated[int, Meta(ge=0, le=64)] = 8
+    word: Annotated[tuple[WordSettings, ...], Meta(max_length=16)] = ()
 
 
 class TurnSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,9 +218,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language: Annotated[str, Meta(pattern="^[a-z]{2}$")] = "en"
     name: Name = "Parlour"
     link: LinkSettings = LinkSettings()
+    service: ServiceSettings = ServiceSettings()
     stt: SttSettings = SttSettings()
     llm: LlmSettings = LlmSettings()
     tts: TtsSettings = TtsSettings()
+    wake: WakeSettings = WakeSettings()
     turn: TurnSettings = TurnSettings()
     memory: MemorySettings = MemorySettings()
     store: StoreSettings = StoreSettings()
@@ -187,5 +246,10 @@ def store_path(settings: StoreSettings) -> Path:
     """Return where the record of turns is kept."""
     if settings.path is not None:
         return Path(settings.path).expanduser()
+    return state_folder() / "hub.db"
+
+
+def state_folder() -> Path:
+    """Return the folder of what the hub keeps: turns, its certificate, its pairings."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "parlour" / "hub.db"
+    return Path(state) / "parlour"

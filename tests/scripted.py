@@ -87,6 +87,7 @@ class ScriptedStt:
         self.work = Work()
         self.error: Exception | None = None
         self.heard_seconds = 0.0
+        self.bias: tuple[str, ...] = ()
         self.avg_logprob = -0.2
         self.no_speech_prob = 0.0
 
@@ -94,8 +95,11 @@ class ScriptedStt:
 
     async def close(self) -> None: ...
 
-    async def transcribe(self, pcm: bytes, *, language: str) -> Transcript:
+    async def transcribe(
+        self, pcm: bytes, *, language: str, bias: Sequence[str] = ()
+    ) -> Transcript:
         self.work.calls += 1
+        self.bias = tuple(bias)
         self.heard_seconds = len(pcm) / 32000
         steps = 10
         for _ in range(steps):
@@ -292,12 +296,12 @@ class Bench:
     ended: list[Turn] = field(default_factory=list)
     steps: list[tuple[float, str, str]] = field(default_factory=list)
 
-    async def open(self) -> "Bench":
+    async def open(self, load_timeout: float = 1.0) -> "Bench":
         roles = {"stt": self.stt, "llm": self.llm, "tts": self.tts, "vad": self.vad}
         supervised = {role: Supervised(role, _giver(engine)) for role, engine in roles.items()}
         for one in supervised.values():
             one.start()
-            await one.get(timeout=1)
+            await one.get(timeout=load_timeout)
         self.engines = Engines(**supervised)
         self.pipeline = Pipeline(self.engines, self.settings, self._watch)
         self.rooms = Rooms(self.pipeline, self.settings.memory, self.ended.append)

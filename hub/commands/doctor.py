@@ -6,7 +6,8 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable
 
-from hub.config import Settings, store_path
+from hub.certificate import load_certificate
+from hub.config import Settings, state_folder, store_path
 from hub.engines.base import Engine, EngineError
 from hub.engines.registry import (
     available_memory,
@@ -19,7 +20,10 @@ from hub.engines.registry import (
 )
 from hub.models import fetch
 from hub.models.catalogue import find_model
+from hub.pairings import Pairings
+from hub.service.admission import check_exposure
 from hub.store import Store
+from protocol.access import allow_list
 from protocol.connection import ProtocolError
 from protocol.settings import ConfigError
 from protocol.transport import serve
@@ -40,6 +44,7 @@ async def doctor(settings: Settings) -> int:
         _check("models", _models(settings)),
         await _check_async("record of turns", _store(settings)),
         await _check_async("satellite port", _port(settings)),
+        await _check_async("service port", _service_port(settings)),
     ]
     for name, make in makers:
         good.append(await _check_async(name, _engine(make, settings)))
@@ -88,15 +93,41 @@ async def _store(settings: Settings) -> tuple[bool, str]:
 
 
 async def _port(settings: Settings) -> tuple[bool, str]:
+    listen, paired = settings.link.listen, ""
+    try:
+        check_exposure(settings.link)
+        if listen.startswith("tls:"):
+            await asyncio.to_thread(load_certificate, state_folder())
+            rooms = await asyncio.to_thread(Pairings(state_folder()).read)
+            paired = f"; paired: {', '.join(sorted(rooms)) or 'none (parlour-hub pair)'}"
+    except (ConfigError, OSError) as exc:
+        return False, str(exc)
+    free, text = await _free(listen)
+    return free, text + paired * free
+
+
+async def _service_port(settings: Settings) -> tuple[bool, str]:
+    listen, allow = settings.service.listen, settings.service.allow
+    if not listen:
+        return True, "switched off"
+    try:
+        allow_list("service.", listen, allow)
+    except ConfigError as exc:
+        return False, str(exc)
+    free, text = await _free(listen)
+    return free, f"{text}; beyond this machine: {', '.join(allow) or 'nobody'}" if free else text
+
+
+async def _free(listen: str) -> tuple[bool, str]:
     async def refuse(_: object) -> None:
         """Only the port is tried."""
 
     try:
-        server = await serve(settings.link.listen, refuse)
+        server = await serve(listen.replace("tls:", "tcp:", 1), refuse)  # free is free
     except (OSError, ProtocolError, ValueError) as exc:
-        return False, f"{settings.link.listen}: {exc} (is a hub running already?)"
+        return False, f"{listen}: {exc} (is a hub running already?)"
     await server.close()
-    return True, f"{settings.link.listen} is free"
+    return True, f"{listen} is free"
 
 
 async def _engine(make: Callable[[Settings], Engine], settings: Settings) -> tuple[bool, str]:

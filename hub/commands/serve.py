@@ -11,18 +11,18 @@ from hub.config import Settings
 from hub.conversation.turn import Turn
 from hub.engines.base import EngineUnavailable
 from hub.engines.registry import llm_model, stt_model
-from protocol.settings import ConfigError
+from protocol.service_manager import configure_logging, notify, watched
 
-_LOAD_TIMEOUT = 600.0
-_LOOPBACK = ("tcp://127.", "tcp://localhost:", "tcp://[::1]:")
+_LOAD_TIMEOUT = 600.0  # seconds
+_LOOK = 2.0  # seconds; how often a hub that is not ready looks whether it is
 
 
 async def serve(settings: Settings, *, show: bool) -> int:
     """Run until SIGTERM or SIGINT; `show` prints each turn as it happens, with its text."""
-    logging.basicConfig(
+    configure_logging(
+        settings.log.level.upper(),
+        "%(asctime)s %(levelname)s %(name)s: %(message)s",
         force=True,
-        level=settings.log.level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # it logs each call
     hub = Hub(settings, _show if show else None)
@@ -30,35 +30,47 @@ async def serve(settings: Settings, *, show: bool) -> int:
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
-    try:
-        address = await hub.start()
-    except OSError as exc:
-        where = settings.link.listen
-        raise ConfigError(f"link.listen: {where}: {exc} (is a hub running already?)") from exc
-    if address.startswith("tcp://") and not address.startswith(_LOOPBACK):
-        print("warning: anyone on this network can reach the hub; there is no pairing yet")
+    # An address that is taken is no ConfigError: it may be free again a moment later.
+    address = await hub.start()
     print(f"listening for satellites on {address}", flush=True)
+    if hub.needs_pairing:
+        print("no satellite is paired; for each one run: parlour-hub pair --room NAME", flush=True)
+    if hub.service_address:
+        print(f"listening for Wyoming clients on {hub.service_address}", flush=True)
     print(f"loading {stt_model(settings)}, {llm_model(settings.llm)}, {settings.tts.engine} ...")
+    notify("READY=1", f"STATUS=listening on {address}; loading models")
     try:
-        announcing = asyncio.create_task(_announce(hub), name="announce ready")
-        await stop.wait()  # for ever: until somebody stops the hub
+        announcing = asyncio.create_task(_announce(hub, address), name="announce ready")
+        async with watched():
+            await stop.wait()  # for ever: until somebody stops the hub
         announcing.cancel()
         await asyncio.gather(announcing, return_exceptions=True)
         print("stopping", flush=True)
+        notify("STOPPING=1", "STATUS=stopping")
     finally:
         await hub.close()
     return 0
 
 
-async def _announce(hub: Hub) -> None:
+async def _announce(hub: Hub, address: str) -> None:
+    """Say what keeps the models from loading, and when they are loaded."""
     began = time.monotonic()
-    try:
-        await hub.ready(_LOAD_TIMEOUT)
-    except* EngineUnavailable as group:
-        for error in group.exceptions:
-            print(f"not ready: {error}", flush=True)
-    else:
-        print(f"ready after {time.monotonic() - began:.1f} s", flush=True)
+    told = ""
+    while True:
+        problem = ""
+        try:
+            await hub.ready(_LOAD_TIMEOUT)
+        except* EngineUnavailable as group:
+            problem = "; ".join(map(str, group.exceptions))
+        if not problem:
+            print(f"ready after {time.monotonic() - began:.1f} s", flush=True)
+            notify(f"STATUS=ready: listening on {address}; models loaded")
+            return
+        if problem != told:
+            print(f"not ready: {problem}", flush=True)
+            notify(f"STATUS=not ready: {problem}")
+            told = problem
+        await asyncio.sleep(_LOOK)
 
 
 _LABELS = {

@@ -73,12 +73,15 @@ class ClauseSplitter:
     letter or digit, which is dropped. Decisions look ahead as far as they must and no further
     (usually one character beyond the space, which a token brings with it), so the same text gives
     the same clauses however it was chunked.
+
+    Args:
+        quick_start: whether the first clause may be less than a sentence.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quick_start: bool = True) -> None:
         self._text = ""  # not yet given out
         self._next = 0  # index in _text of the first character not yet decided on
-        self._first = True
+        self._quick_start = self._first = quick_start
         self._ended = False
 
     def push(self, text: str) -> list[str]:
@@ -92,7 +95,8 @@ class ClauseSplitter:
         clauses = self._cut()
         if _speakable(self._text):
             clauses.append(self._text)
-        self._text, self._next, self._first, self._ended = "", 0, True, False
+        self._text, self._next, self._ended = "", 0, False
+        self._first = self._quick_start
         return clauses
 
     def _cut(self) -> list[str]:

@@ -49,17 +49,26 @@ class SpeechPaused:
 
 
 class Endpointer:
-    """Follows one stream of sound to the end of the first utterance in it."""
+    """Follows one stream of sound to the end of the first utterance in it.
 
-    def __init__(self, activity: VoiceActivityStream, settings: TurnSettings) -> None:
+    Args:
+        activity: tells speech from other sound.
+        settings: when somebody has finished.
+        wake_word: whether the sound may begin with the end of a wake word, which does not count.
+    """
+
+    def __init__(
+        self, activity: VoiceActivityStream, settings: TurnSettings, *, wake_word: bool = True
+    ) -> None:
         self._activity = activity
         self._settings = settings
+        self._wake_word = wake_word
 
     async def listen(
         self, sound: AsyncIterator[bytes]
     ) -> AsyncIterator[SpeechStarted | SpeechPaused | Utterance]:
         """Yield what happens in `sound` (16 kHz mono 16-bit, any cut); last an `Utterance`."""
-        cut = _Cut(self._settings)
+        cut = _Cut(self._settings, self._wake_word)
         chunker = Chunker(VAD_FRAME_BYTES)
         async for pcm in sound:
             for frame in chunker.push(pcm):
@@ -75,8 +84,9 @@ class Endpointer:
 class _Cut:
     """Decides frame by frame; holds the sound of the utterance and little before it."""
 
-    def __init__(self, settings: TurnSettings) -> None:
+    def __init__(self, settings: TurnSettings, wake_word: bool) -> None:
         self._settings = settings
+        self._wake_word = wake_word
         self._sound = bytearray()
         self._dropped = 0  # bytes cut off the beginning of `_sound`
         self._frames = 0
@@ -140,7 +150,8 @@ class _Cut:
 
     def _is_residue(self) -> bool:
         return (
-            self._first * VAD_FRAME_SECONDS <= _RESIDUE_START_SECONDS
+            self._wake_word
+            and self._first * VAD_FRAME_SECONDS <= _RESIDUE_START_SECONDS
             and (self._last - self._first + 1) * VAD_FRAME_SECONDS <= _RESIDUE_SECONDS
         )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -47,6 +47,10 @@ NO_ANSWER = "Sorry, I have no answer to that."
 
 Watcher = Callable[[Turn, str, str], None]
 """Told of each step of a turn as it happens: the turn, the step's name, its text or ''."""
+
+
+SendClause = Callable[[str], Awaitable[None]]
+"""Sends one clause of a written reply."""
 
 
 class PeerGone(Exception):
@@ -177,6 +181,39 @@ class Pipeline:
             _LOGGER.info("turn %s: %s", turn.id, exc)
             turn.end(Outcome.GONE)
 
+    async def write(self, turn: Turn, text: str, send: SendClause, memory: Memory) -> None:
+        """Answer `text` in writing: `send` is given the clauses, and may raise `PeerGone`.
+
+        Returns when all of it was sent. An engine that fails, or a bug, ends the turn as failed;
+        the caller says so to the peer.
+        """
+        turn.transcript = text
+        self._watch(turn, "transcript", text)
+        try:
+            async with aclosing(self.reply(turn, text, memory)) as reply:
+                async for clause in reply:
+                    await self._send(turn, clause, send)
+            if not turn.playback.started:
+                await self._send(turn, NO_ANSWER, send)
+        except PeerGone as exc:
+            _LOGGER.info("turn %s: %s", turn.id, exc)
+            turn.end(Outcome.GONE)
+        except Exception as exc:  # whatever it is, the caller must hear of it
+            if turn.ended:  # cancelled, and an engine complained of that
+                return
+            why = str(exc) if isinstance(exc, EngineError) else where(exc)
+            _LOGGER.error("turn %s failed: %s", turn.id, why)
+            self._watch(turn, "failed", why)
+            turn.end(Outcome.FAILED)
+        else:
+            turn.end(Outcome.ANSWERED)
+
+    async def _send(self, turn: Turn, clause: str, send: SendClause) -> None:
+        turn.mark(Mark.FIRST_CLAUSE)
+        await send(clause)
+        turn.playback.wrote(clause)
+        self._watch(turn, "clause", clause)
+
     async def _converse(
         self,
         turn: Turn,
@@ -233,14 +270,10 @@ class Pipeline:
         return utterance
 
     async def _transcribe(self, turn: Turn, utterance: Utterance, wake_phrase: str | None) -> str:
-        stt = await self.engines.stt.get(timeout=_LOADING_PATIENCE)
-        try:
+        async with self.engines.stt.lent(timeout=_LOADING_PATIENCE) as stt:
             transcript = await answer_of(
                 stt.transcribe(utterance.pcm, language=self._settings.language), "stt"
             )
-        except EngineError as exc:
-            self.engines.stt.failed(stt, exc)
-            raise
         turn.mark(Mark.TRANSCRIPT)
         text = strip_wake_phrase(transcript.text, wake_phrase)
         verdict = judge(
@@ -283,13 +316,13 @@ class Pipeline:
         clauses: "asyncio.Queue[_Clause | None]",
     ) -> None:
         """Write the reply; put its clauses out one by one, and None behind the last."""
-        async with aclosing(self._reply(turn, text, memory)) as reply:
+        async with aclosing(self.reply(turn, text, memory)) as reply:
             async for clause in reply:
                 turn.mark(Mark.FIRST_CLAUSE)
                 await clauses.put(_Clause(revision, clause))
         await clauses.put(None)
 
-    async def _reply(self, turn: Turn, text: str, memory: Memory) -> AsyncGenerator[str]:
+    async def reply(self, turn: Turn, text: str, memory: Memory) -> AsyncGenerator[str]:
         """Yield the clauses of the reply, honest ones only."""
         llm = await self.engines.llm.get(timeout=_LOADING_PATIENCE)
         messages = [self.system, *memory.messages(), Message("user", text)]

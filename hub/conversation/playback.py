@@ -66,6 +66,12 @@ class Playback:
         last = self._clauses[-1]
         self._clauses[-1] = SpokenClause(last.text, last.start, self._sent)
 
+    def wrote(self, text: str) -> None:
+        """Take a clause that is read and not heard: it counts whole and at once."""
+        self._clauses.append(SpokenClause(text, self._sent, self._sent + 1))
+        self._sent += 1
+        self._reported = self._sent
+
     def report(self, samples_played: int) -> None:
         """Take the peer's word for how much it has played; it never goes back."""
         if not self._closed:

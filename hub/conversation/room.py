@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 from hub.config import MemorySettings
 from hub.conversation.memory import Exchange, Memory
 from hub.conversation.patience import where
-from hub.conversation.pipeline import Peer, Pipeline
+from hub.conversation.pipeline import Peer, Pipeline, SendClause
 from hub.conversation.turn import Mark, Outcome, Turn
 
 _LOGGER = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Room:
         self.turn: Turn | None = None
         self._pipeline = pipeline
         self._ended = ended
+        self._asking = asyncio.Lock()  # held by a question in writing until it is answered
         self._task: asyncio.Task[None] | None = None  # sees the turn out
         self._stopping: asyncio.Future[None]  # of that turn: done when it is to stop
 
@@ -44,16 +46,33 @@ class Room:
         """Begin a turn; one that is under way is interrupted, and has stopped when this returns."""
         while self.turn is not None:  # again, where another `begin` came first
             await self.stop(Outcome.INTERRUPTED)
-        loop = asyncio.get_running_loop()
-        turn = self.turn = Turn(self.name, loop.time)
+        turn = Turn(self.name, asyncio.get_running_loop().time)
+        self._start(turn, self._pipeline.run(turn, sound, peer, self.memory, wake_phrase))
+        return turn
+
+    async def answer(self, text: str, send: SendClause) -> Turn:
+        """Answer `text` in writing, clause by clause, when what was asked before is answered.
+
+        Returns the turn, which has ended. Cancelling it stops the turn.
+        """
+        async with self._asking:
+            turn = Turn(self.name, asyncio.get_running_loop().time)
+            self._start(turn, self._pipeline.write(turn, text, send, self.memory))
+            try:
+                assert self._task is not None
+                await asyncio.wait([self._task])  # it has its own time-out
+            except asyncio.CancelledError:
+                await self.stop(Outcome.GONE)
+                raise
+            return turn
+
+    def _start(self, turn: Turn, work: Coroutine[Any, Any, None]) -> None:
+        self.turn = turn
         turn.mark(Mark.WAKE)
-        main = turn.spawn(
-            self._pipeline.run(turn, sound, peer, self.memory, wake_phrase), "pipeline"
-        )
-        self._stopping = loop.create_future()
+        main = turn.spawn(work, "pipeline")
+        self._stopping = asyncio.get_running_loop().create_future()
         see_out = self._see_out(turn, main, self._stopping)
         self._task = asyncio.create_task(see_out, name=f"turn {turn.id}")
-        return turn
 
     async def stop(self, outcome: Outcome) -> None:
         """End the turn that is under way, if any; it has stopped when this returns."""
@@ -121,6 +140,11 @@ class Rooms:
             room = Room(name, self._pipeline, memory, self._ended)
         self._rooms[name] = room  # the last one is the one asked for last
         return room
+
+    def forget(self, name: str) -> None:
+        """Forget a room and what it remembers, unless it has a turn."""
+        if (room := self._rooms.get(name)) is not None and room.turn is None:
+            del self._rooms[name]
 
     async def close(self) -> None:
         """End all turns."""

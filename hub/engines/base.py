@@ -64,12 +64,15 @@ class SpeechToText(Engine, Protocol):
 
     languages: tuple[str, ...]
 
-    async def transcribe(self, pcm: bytes, *, language: str) -> Transcript:
+    async def transcribe(
+        self, pcm: bytes, *, language: str, bias: Sequence[str] = ()
+    ) -> Transcript:
         """Return what was said.
 
         Args:
             pcm: 16 kHz mono 16-bit samples.
             language: ISO 639-1 code; one of `languages`.
+            bias: names and terms that may be said, most important first; a hint and no more.
 
         Raises:
             BadInput: another language, or half a sample.
@@ -172,7 +175,7 @@ class WakeDetection:
 
     Args:
         name: the `WakeWordModel`'s name.
-        position: samples of the stream's sound that had been heard when it was.
+        position: samples of the stream's sound that had been heard when the model first was sure.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """Whisper through faster-whisper (CTranslate2)."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from hub.engines.base import BadInput, EngineError, EngineUnavailable, Transcrip
 from hub.engines.thread import EngineThread
 from protocol.audio import to_float32
 
+_CONTEXT_TOKENS = 448  # of every Whisper: prompt and transcript
+_BIAS_TOKENS = 230  # what faster-whisper lets the bias have, and the tokens that begin a transcript
 _TIMEOUT = 60.0  # seconds for one transcription; beyond it the engine counts as hung
 
 
@@ -32,7 +35,7 @@ class FasterWhisper:
         device: str = "cpu",
         compute_type: str = "int8",
         threads: int = 0,
-        beam_size: int = 1,
+        beam_size: int = 5,
         languages: tuple[str, ...] = ("en",),
     ) -> None:
         self.languages = languages
@@ -84,7 +87,9 @@ class FasterWhisper:
         self._model = None
         await self._thread.close()
 
-    async def transcribe(self, pcm: bytes, *, language: str) -> Transcript:
+    async def transcribe(
+        self, pcm: bytes, *, language: str, bias: Sequence[str] = ()
+    ) -> Transcript:
         """Return what was said in 16 kHz mono 16-bit `pcm`; any length.
 
         Raises:
@@ -101,7 +106,7 @@ class FasterWhisper:
             raise BadInput(f"faster-whisper: {len(pcm)} bytes are no whole number of samples")
         try:
             return await self._thread.run(
-                lambda: _transcribe(model, pcm, language, self._beam_size), timeout=_TIMEOUT
+                lambda: _transcribe(model, pcm, language, self._beam_size, bias), timeout=_TIMEOUT
             )
         except EngineError:
             raise
@@ -109,7 +114,19 @@ class FasterWhisper:
             raise EngineError(f"faster-whisper: {exc}") from exc
 
 
-def _transcribe(model: Any, pcm: bytes, language: str, beam_size: int) -> Transcript:
+def _most_tokens(seconds: float) -> int | None:
+    """Bound a loop over noise, which else takes Whisper's whole context: seconds on a CPU.
+
+    Fast speech is 8 tokens a second. Long sound has no bound of its own, since the context must
+    hold the bias, too, and a bound beyond it is refused.
+    """
+    most = 24 + round(12 * seconds)
+    return most if most + _BIAS_TOKENS <= _CONTEXT_TOKENS else None
+
+
+def _transcribe(
+    model: Any, pcm: bytes, language: str, beam_size: int, bias: Sequence[str] = ()
+) -> Transcript:
     # A numpy array and never a path: faster-whisper 1.2.1 cannot decode files with av >= 19.
     segments, _ = model.transcribe(
         to_float32(pcm),
@@ -121,6 +138,8 @@ def _transcribe(model: Any, pcm: bytes, language: str, beam_size: int) -> Transc
         no_speech_threshold=None,  # hub.conversation.nonsense judges, with all measures in view
         log_prob_threshold=None,
         compression_ratio_threshold=None,
+        hotwords=", ".join(bias) or None,
+        max_new_tokens=_most_tokens(len(pcm) / 32000),
     )
     parts = list(segments)
     if not parts:

@@ -14,6 +14,8 @@ from hub.engines.base import (
     SpeechToText,
     TextToSpeech,
     VoiceActivity,
+    WakeWord,
+    WakeWordModel,
 )
 from hub.models.catalogue import find_model, load_catalogue
 from hub.models.fetch import FileStatus, ModelMissing, path_of, verify
@@ -32,12 +34,52 @@ class EngineSpec:
     role: str
     name: str
     languages: tuple[str, ...]  # () for: those of its model
+    package: str  # that its version is read from
+    maker: str
+    url: str
 
 
 ENGINES = (
-    EngineSpec("stt", "faster-whisper", ()),
-    EngineSpec("llm", "llama-cpp", ()),
-    EngineSpec("tts", "hibari", ("en",)),
+    EngineSpec(
+        "stt",
+        "faster-whisper",
+        (),
+        "faster-whisper",
+        "SYSTRAN",
+        "https://github.com/SYSTRAN/faster-whisper",
+    ),
+    EngineSpec(
+        "llm",
+        "llama-cpp",
+        (),
+        "llama-cpp-python",
+        "Andrei Betlen",
+        "https://github.com/abetlen/llama-cpp-python",
+    ),
+    EngineSpec(
+        "tts",
+        "hibari",
+        ("en",),
+        "hibari-tts",
+        "Maureese Williams",
+        "https://github.com/MMWilliams/hibari",
+    ),
+    EngineSpec(
+        "wake",
+        "microwakeword",
+        (),
+        "pymicro-wakeword",
+        "Kevin Ahrendt",
+        "https://github.com/kahrendt/microWakeWord",
+    ),
+    EngineSpec(
+        "wake",
+        "openwakeword",
+        (),
+        "pyopen-wakeword",
+        "David Scripka",
+        "https://github.com/dscripka/openWakeWord",
+    ),
 )
 
 
@@ -48,26 +90,23 @@ def make_stt(settings: Settings) -> SpeechToText:
         ConfigError: no such engine, or no model for the language.
         EngineUnavailable: the model is not there; says how to get it.
     """
-    _spec("stt", settings.stt.engine)
+    spec_of("stt", settings.stt.engine)
     from hub.engines.faster_whisper import FasterWhisper
 
-    name = stt_model(settings)
-    stt, language = settings.stt, settings.language
-    model = load_catalogue().get(name)
+    stt = settings.stt
     return FasterWhisper(
-        _model_path(name),
+        _model_path(stt_model(settings)),
         device=stt.device,
         compute_type=stt.compute_type,
         threads=stt.threads,
         beam_size=stt.beam_size,
-        # A multilingual model takes whichever language is configured, and is told which.
-        languages=model.languages if model and model.languages != ("multi",) else (language,),
+        languages=stt_languages(settings),
     )
 
 
 def make_llm(settings: Settings) -> LanguageModel:
     """Return the configured language model, not loaded yet; raises as `make_stt` does."""
-    _spec("llm", settings.llm.engine)
+    spec_of("llm", settings.llm.engine)
     from hub.engines.llama_cpp import LlamaCpp
 
     llm = settings.llm
@@ -89,7 +128,7 @@ def make_llm(settings: Settings) -> LanguageModel:
 
 def make_tts(settings: Settings) -> TextToSpeech:
     """Return the configured voice, not loaded yet; raises as `make_stt` does."""
-    _spec("tts", settings.tts.engine)
+    spec_of("tts", settings.tts.engine)
     from hub.engines.hibari import Hibari
 
     return Hibari(settings.tts.voice, settings.tts.threads)
@@ -102,15 +141,34 @@ def make_vad(settings: Settings) -> VoiceActivity:
     return Silero()
 
 
+def make_wake(settings: Settings) -> WakeWord:
+    """Return the wake words, not loaded yet.
+
+    Raises:
+        ConfigError: a word that does not exist.
+    """
+    from hub.engines.wake_words import WakeWords
+
+    return WakeWords(settings.wake)
+
+
+def wake_models(settings: Settings) -> tuple[WakeWordModel, ...]:
+    """Return the wake words there are, the configured program's first; raises as `make_wake`."""
+    from hub.engines.wake_words import known_wake_words
+
+    return known_wake_words(settings.wake)
+
+
 def check(settings: Settings) -> None:
     """Make sure that the settings can ever work; whether the models are here is another matter.
 
     Raises:
-        ConfigError: an engine, model, voice or language that does not exist.
+        ConfigError: an engine, model, voice, wake word or language that does not exist.
     """
-    _spec("stt", settings.stt.engine)
-    _spec("llm", settings.llm.engine)
-    tts = _spec("tts", settings.tts.engine)
+    wake_models(settings)
+    spec_of("stt", settings.stt.engine)
+    spec_of("llm", settings.llm.engine)
+    tts = spec_of("tts", settings.tts.engine)
     if settings.language not in tts.languages:
         raise ConfigError(
             f"language: {tts.name} does not speak {settings.language!r}, only: "
@@ -149,6 +207,24 @@ def stt_model(settings: Settings) -> str:
     raise ConfigError(f"language: no speech-to-text model for {settings.language!r}; set stt.model")
 
 
+def stt_languages(settings: Settings) -> tuple[str, ...]:
+    """Return the languages that speech-to-text takes; raises as `stt_model` does.
+
+    A multilingual model takes whichever language is configured, and is told which.
+    """
+    model = load_catalogue().get(stt_model(settings))
+    if model is None or model.languages == ("multi",):
+        return (settings.language,)
+    return model.languages
+
+
+def tts_voices(settings: Settings) -> tuple[str, ...]:
+    """Return the voices of the configured engine, the configured one first."""
+    from hub.engines.hibari import Hibari
+
+    return (settings.tts.voice, *(v for v in Hibari.voices if v != settings.tts.voice))
+
+
 def llm_model(settings: LlmSettings) -> str:
     """Return the language model that the settings mean.
 
@@ -185,7 +261,12 @@ def default_models(settings: Settings) -> list[str]:
     return [name for name in wanted if name in load_catalogue()]
 
 
-def _spec(role: str, name: str) -> EngineSpec:
+def spec_of(role: str, name: str) -> EngineSpec:
+    """Return what is known of an engine.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
     known = {spec.name: spec for spec in ENGINES if spec.role == role}
     if name not in known:
         raise ConfigError(f"{role}.engine: no engine {name!r}; there are: {', '.join(known)}")

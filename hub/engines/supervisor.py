@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Generic, TypeVar
 
-from hub.engines.base import BadInput, Engine, EngineBusy, EngineUnavailable
+from hub.engines.base import BadInput, Engine, EngineBusy, EngineError, EngineUnavailable
 
 _LOGGER = logging.getLogger(__name__)
 _FIRST_RETRY = 0.5  # seconds
@@ -81,6 +82,16 @@ class Supervised(Generic[E]):
         self._engine = None
         self.state, self.reason = EngineState.LOADING, str(error)
         self._task = asyncio.create_task(self._load(replacing=engine), name=f"load {self.role}")
+
+    @asynccontextmanager
+    async def lent(self, *, timeout: float) -> AsyncIterator[E]:
+        """Lend the loaded engine, waiting as `get` does; what it raises meanwhile is reported."""
+        engine = await self.get(timeout=timeout)
+        try:
+            yield engine
+        except EngineError as exc:
+            self.failed(engine, exc)
+            raise
 
     async def close(self) -> None:
         """Stop loading, free the engine; whoever waits for it is told."""

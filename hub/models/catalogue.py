@@ -12,7 +12,7 @@ _CATALOGUE = Path(__file__).with_name("catalogue.toml")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-Role = Literal["stt", "llm", "tts", "turn"]
+Role = Literal["stt", "llm", "tts", "turn", "wake"]
 
 
 class CatalogueError(ValueError):

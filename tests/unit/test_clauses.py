@@ -165,3 +165,11 @@ def test_the_cuts_do_not_depend_on_how_the_text_was_chunked(text: str) -> None:
                 parts += splitter.push(text[at : at + size])
                 at += size
             assert parts + splitter.flush() == whole
+
+
+def test_without_a_quick_start_the_first_clause_is_a_sentence_too() -> None:
+    text = "Sure, here is a fact about whales, they sing. It is true."
+    splitter = ClauseSplitter(quick_start=False)
+    for _ in range(2):  # flush makes it as new
+        clauses = splitter.push(text) + splitter.flush()
+        assert clauses == ["Sure, here is a fact about whales, they sing.", " It is true."]

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from scripted import QUIET, VOICE, ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad
+from service_port import ScriptedWake
 from wyoming.audio import AudioChunk
 from wyoming.info import Info
 from wyoming.pipeline import PipelineStage, RunPipeline
@@ -13,7 +14,7 @@ from wyoming.snd import Played
 
 import hub.app
 from hub.app import Hub
-from hub.config import LinkSettings, LogSettings, Settings, StoreSettings
+from hub.config import LinkSettings, LogSettings, ServiceSettings, Settings, StoreSettings
 from protocol.connection import Connection
 from protocol.extensions import Introduction, introduce
 from protocol.transport import connect
@@ -29,11 +30,13 @@ def settings(tmp_path, monkeypatch):
         "llm": ScriptedLlm("It is a secret. " * 20, 0.01, 0.002),
         "tts": ScriptedTts(0.002),
         "vad": ScriptedVad(),
+        "wake": ScriptedWake(),
     }
     for role, engine in engines.items():
         monkeypatch.setattr(hub.app, f"make_{role}", lambda _, engine=engine: engine)
     return Settings(
         link=LinkSettings(listen=f"unix://{tmp_path}/hub"),
+        service=ServiceSettings(listen=f"unix://{tmp_path}/service"),
         store=StoreSettings(path=str(tmp_path / "hub.db")),
     )
 
@@ -68,7 +71,10 @@ async def test_a_turn_is_logged_with_its_text_only_if_that_is_wanted(
 ):
     caplog.set_level(logging.DEBUG)
     settings = Settings(
-        link=settings.link, store=settings.store, log=LogSettings(transcripts=transcripts)
+        link=settings.link,
+        service=settings.service,
+        store=settings.store,
+        log=LogSettings(transcripts=transcripts),
     )
     steps = []
 

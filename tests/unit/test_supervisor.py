@@ -203,3 +203,16 @@ async def test_an_engine_that_does_not_close_is_left_behind():
     began = now()
     await role.close()
     assert now() - began < 60
+
+
+@pytest.mark.parametrize("error", [EngineError("no"), BadInput("no"), KeyError("no")])
+async def test_what_an_engine_raises_while_it_is_lent_is_reported(error):
+    maker = Maker()
+    role = Supervised("llm", maker)
+    role.start()
+    with pytest.raises(type(error)):
+        async with role.lent(timeout=5) as engine:
+            assert engine is maker.made[0]
+            raise error
+    assert role.restarts == (1 if type(error) is EngineError else 0)
+    await role.close()

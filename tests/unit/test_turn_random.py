@@ -72,7 +72,7 @@ class MoodyStt(ScriptedStt):
         super().__init__(**options)
         self.mood = mood
 
-    async def transcribe(self, pcm, *, language):
+    async def transcribe(self, pcm, *, language, bias=()):
         await self.mood.strike()
         return await super().transcribe(pcm, language=language)
 

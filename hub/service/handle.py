@@ -1,0 +1,151 @@
+"""`transcript`: a text to an answer in writing, with a memory for each conversation."""
+
+import contextlib
+import uuid
+
+from wyoming.event import Event
+from wyoming.handle import Handled, HandledChunk, HandledStart, HandledStop, NotHandled
+
+from hub.conversation.pipeline import APOLOGY, Engines, PeerGone
+from hub.conversation.room import Rooms
+from hub.conversation.turn import Outcome
+from hub.engines.base import EngineUnavailable
+from hub.service.request import LOADING_PATIENCE, Write, check_language, text_in
+from protocol.connection import ConnectionClosed, MalformedFrame, ProtocolError
+
+_MOST_TEXT = 2000  # letters; the language model's context is for all rooms
+_LONGEST_ID = 200
+NOT_READY = "Sorry, I can't answer yet. Please try again in a moment."
+
+PREFIX = "\u200b"
+"""Begins the names of conversations. It is not to be seen, and no satellite's room begins so,
+since a room's name has printable letters alone."""
+
+
+class Answerer:
+    """Answers for all connections.
+
+    Args:
+        engines: the hub's.
+        rooms: the memories of conversations; of the service port alone, so that no number of
+            conversations drives out what a satellite's room remembers.
+        language: of the conversations.
+    """
+
+    def __init__(self, engines: Engines, rooms: Rooms, language: str) -> None:
+        self._engines = engines
+        self._rooms = rooms
+        self._language = language
+
+    def request(self, event: Event, own: str, write: Write) -> "Question":
+        """Return the request that a `transcript` is.
+
+        Args:
+            event: the `transcript`.
+            own: the conversation where it names none; see `new_conversation`.
+            write: sends to the peer.
+
+        Raises:
+            MalformedFrame: it is not as Wyoming has it.
+            RequestError: another language, or too long.
+        """
+        text = text_in(event, "text", most=_MOST_TEXT)
+        language = event.data.get("language")
+        check_language(language if isinstance(language, str) else None, (self._language,))
+        context = event.data.get("context")
+        if not isinstance(context, dict | None):
+            raise MalformedFrame("transcript: context is no object")
+        named = (context or {}).get("conversation_id")
+        if named is not None and not (
+            isinstance(named, str) and 1 <= len(named) <= _LONGEST_ID and named.isprintable()
+        ):
+            raise MalformedFrame(
+                f"transcript: a conversation_id has 1 to {_LONGEST_ID} printable letters"
+            )
+        room = own if named is None else f"{PREFIX}conversation {named}"
+        return Question(self, text, room, context, write)
+
+    async def answer(self, question: "Question") -> bool:
+        """Write the answer; False where there is none."""
+        try:
+            await self._engines.llm.get(timeout=LOADING_PATIENCE)
+        except EngineUnavailable:
+            await question.failed(NOT_READY)
+            return False
+        turn = await self._rooms.get(question.room).answer(question.text, question.send)
+        if turn.outcome is Outcome.ANSWERED:
+            return True
+        if turn.outcome is not Outcome.GONE:
+            await question.failed(APOLOGY)
+        return False
+
+    async def forget(self, own: str) -> None:
+        """Forget a conversation that was its connection's own."""
+        self._rooms.forget(own)
+        with contextlib.suppress(EngineUnavailable):  # then there is nothing to forget
+            (await self._engines.llm.get(timeout=0.1)).forget(own)
+
+
+class Question:
+    """One `transcript`.
+
+    Args:
+        answerer: does the work.
+        text: what is asked.
+        room: the conversation's name.
+        context: what the peer sent with it, and gets back.
+        write: sends to the peer.
+    """
+
+    def __init__(
+        self,
+        answerer: Answerer,
+        text: str,
+        room: str,
+        context: dict[str, object] | None,
+        write: Write,
+    ) -> None:
+        self.text = text
+        self.room = room
+        self._answerer = answerer
+        self._context = context
+        self._write = write
+        self._said: list[str] = []
+
+    async def take(self, event: Event) -> None:
+        """Nothing follows a `transcript`."""
+
+    def end(self) -> None:
+        """Nothing follows a `transcript`."""
+
+    async def run(self) -> None:
+        """Send the answer clause by clause, and as a whole at the end; or `not-handled`."""
+        if await self._answerer.answer(self):
+            await self._write(Handled(text=" ".join(self._said), context=self._context))
+            await self._write(HandledStop())
+
+    async def send(self, clause: str) -> None:
+        """Send a clause of the answer.
+
+        Raises:
+            PeerGone: the peer is not there any more.
+        """
+        piece = clause.strip()
+        try:
+            if not self._said:
+                await self._write(HandledStart(context=self._context))
+            await self._write(HandledChunk(f" {piece}" if self._said else piece))
+        except (ConnectionClosed, ProtocolError) as exc:
+            raise PeerGone(str(exc)) from exc
+        self._said.append(piece)
+
+    async def failed(self, text: str) -> None:
+        """Say that there is no answer; `text` is spoken to the person who asked."""
+        await self._write(NotHandled(text=text, context=self._context))
+        if self._said:
+            await self._write(HandledStop())
+
+
+def new_conversation() -> str:
+    """Return a name for a conversation that lives as long as its connection."""
+    return f"{PREFIX}connection {uuid.uuid4().hex[:12]}"

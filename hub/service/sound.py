@@ -1,0 +1,72 @@
+"""The sound of one request: audio events of any PCM format become 16 kHz mono 16-bit."""
+
+from typing import Self
+
+from wyoming.event import Event
+
+from hub.service.feed import Feed
+from protocol.audio import SPEECH, BadFormat, Converter, PcmFormat
+from protocol.connection import MalformedFrame
+
+_MOST_WAITING = SPEECH.bytes_for(8.0)
+_TIMEOUT = 30.0  # seconds; a microphone that hears nothing sends silence
+
+
+class IncomingSound:
+    """Takes audio events; iterate over it for 16 kHz mono 16-bit."""
+
+    def __init__(self) -> None:
+        self._feed: Feed[bytes] = Feed(b"", _MOST_WAITING, _TIMEOUT, "sound")
+        self._converter: Converter | None = None
+        self.first_ms: int | None = None  # the peer's own time of the first chunk
+
+    async def take(self, event: Event) -> None:
+        """Take `audio-start`, `audio-chunk` or `audio-stop`; wait while enough is waiting.
+
+        Each chunk says its format; it may change from one to the next, and `audio-start` may be
+        left out.
+
+        Raises:
+            MalformedFrame: rate, width and channels are no format.
+        """
+        if event.type == "audio-stop":
+            if self._converter is not None:
+                await self._feed.put(self._converter.flush())
+            self.end()
+            return
+        form = _format_of(event)
+        if event.type == "audio-start" or self._feed.ended:
+            return
+        if self._converter is None or self._converter.source != form:
+            if self._converter is not None:
+                await self._feed.put(self._converter.flush())
+            self._converter = Converter(form, SPEECH)
+        if self.first_ms is None:
+            at = event.data.get("timestamp")
+            self.first_ms = at if type(at) is int else 0  # `type is`: True is an int in Python
+        pcm, step = event.payload or b"", form.bytes_for(1.0)
+        for start in range(0, len(pcm), step):  # a second at a time: converting holds up the loop
+            await self._feed.put(self._converter.process(pcm[start : start + step]))
+
+    def end(self) -> None:
+        """Say that no more comes."""
+        self._feed.end()
+
+    def drop(self) -> None:
+        """Say that no more is wanted: what still comes is thrown away."""
+        self._feed.drop()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._feed)
+
+
+def _format_of(event: Event) -> PcmFormat:
+    """Read the format of an `audio-start` or an `audio-chunk`."""
+    data = event.data
+    try:
+        return PcmFormat(data["rate"], data["width"], data["channels"])
+    except (KeyError, BadFormat) as exc:
+        raise MalformedFrame(f"{event.type}: its rate, width and channels are no format") from exc
