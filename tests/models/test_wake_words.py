@@ -1,22 +1,23 @@
-"""microWakeWord with its real models, on recordings and on the hub's own voice."""
+"""Both wake-word engines with their real models, on recordings and on the hub's own voice."""
 
+import asyncio
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soxr
+from wake_sounds import SILENCE, hits, names
 
-from protocol.audio import from_float32
+from hub.config import WakeSettings as HubWakeSettings
+from hub.engines.wake_words import WakeWords, known_wake_words
 from satellite.audio.wave_files import load_speech
-from satellite.config import WakeSettings
-from satellite.wake.base import WakeError
-from satellite.wake.microwakeword import MicroWakeWords
-
-pytestmark = pytest.mark.models
+from satellite.config import WakeSettings, WordSettings
+from satellite.wake.words import open_wake
 
 AUDIO = Path(__file__).resolve().parents[2].parent / "shared" / "audio"
-FRAME = 1024  # bytes
-SILENCE = bytes(32000)
+ENGINES = ["microwakeword", "openwakeword"]
+WORDS = ("alexa", "hey_mycroft", "hey_jarvis", "okay_nabu")
+SPOKEN = [("Hey Jarvis.", "hey_jarvis"), ("Alexa.", "alexa"), ("Hey Mycroft.", "hey_mycroft")]
 
 
 def recording(name):
@@ -26,12 +27,8 @@ def recording(name):
     return load_speech(path)
 
 
-def hits(words, pcm):
-    return [
-        hit
-        for start in range(0, len(pcm) - FRAME + 1, FRAME)
-        if (hit := words.process(pcm[start : start + FRAME])) is not None
-    ]
+def listen(engine, *words, **settings):
+    return open_wake(WakeSettings(words=words or WORDS, engine=engine, **settings))
 
 
 def last_audible(pcm, threshold=0.05):
@@ -39,81 +36,161 @@ def last_audible(pcm, threshold=0.05):
     return int(np.flatnonzero(samples > threshold * samples.max())[-1])
 
 
-@pytest.fixture(scope="module")
-def speak():
-    hibari = pytest.importorskip("hibari", reason="the hub's voice is not installed")
-    voice = hibari.Hibari(threads=1)
-
-    def say(text):
-        audio = np.concatenate(list(voice.stream(text, seed=1))).astype(np.float32)
-        speech = soxr.resample(audio, hibari.SAMPLE_RATE, 16000) * 0.6
-        audible = np.flatnonzero(np.abs(speech) > 0.02 * np.abs(speech).max())
-        return from_float32(speech[audible[0] : audible[-1] + 1])
-
-    return say
+def louder(pcm, decibels):
+    samples = np.frombuffer(pcm, "<i2") * 10 ** (decibels / 20)
+    return np.clip(samples, -32768, 32767).astype("<i2").tobytes()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("gain", [0, -20])
+@pytest.mark.parametrize("lead", [SILENCE, b""], ids=["after silence", "at the very start"])
 @pytest.mark.parametrize(
     ("name", "word"), [("wake_alexa.wav", "alexa"), ("wake_hey_mycroft.wav", "hey_mycroft")]
 )
-def test_a_recorded_wake_word_is_heard_soon_enough_for_the_pre_roll(name, word):
-    pcm = recording(name)
-    words = MicroWakeWords(["alexa", "hey_mycroft", "hey_jarvis", "okay_nabu"])
-    found = hits(words, SILENCE * 2 + pcm + SILENCE * 2)
-    assert [hit.name for hit in found] == [word]
-    end = len(SILENCE) + last_audible(pcm)
+def test_a_recorded_wake_word_is_heard_soon_enough_for_the_pre_roll(name, word, lead, gain, engine):
+    pcm = louder(recording(name), gain)
+    found = hits(listen(engine), lead + pcm + SILENCE)
+    assert names(found) == [word]
+    end = len(lead) // 2 + last_audible(pcm)
     assert found[0].position - end <= WakeSettings().pre_roll * 16000
 
 
-@pytest.mark.parametrize(("text", "word"), [("Hey Jarvis.", "hey_jarvis"), ("Alexa.", "alexa")])
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("text", "word"), SPOKEN)
 @pytest.mark.parametrize("gap", [0.0, 0.4])
-def test_speech_right_after_the_wake_word_is_never_clipped(speak, text, word, gap):
+def test_speech_right_after_the_wake_word_is_never_clipped(speak, text, word, gap, engine):
     wake_word = speak(text)
     question = speak("What is the capital of France?")
     begin = len(SILENCE) * 2 + len(wake_word) + round(gap * 16000) * 2
     pcm = SILENCE * 2 + wake_word + bytes(round(gap * 16000) * 2) + question + SILENCE
-    found = hits(MicroWakeWords([word]), pcm)
-    assert len(found) == 1
+    found = hits(listen(engine, word), pcm)
+    assert names(found) == [word]
     assert found[0].position - WakeSettings().pre_roll * 16000 <= begin // 2
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     "name",
     [
         "en_jfk_ask_not.wav",
+        "en_librivox_ill_disposed.wav",
         "en_light_roast_house_coffee.wav",
+        "en_set_a_timer_for_30_seconds.wav",
         "en_whats_the_weather.wav",
+        "fr_allume_la_lumiere.wav",
+        "fr_quelle_heure_est_il.wav",
         "noise_coffee_shop.wav",
     ],
 )
-def test_ordinary_speech_and_noise_wake_nobody(name):
-    words = MicroWakeWords(["alexa", "hey_mycroft", "hey_jarvis", "okay_nabu"])
-    assert hits(words, SILENCE + recording(name) + SILENCE) == []
+def test_ordinary_speech_and_noise_wake_nobody(name, engine):
+    assert hits(listen(engine), SILENCE + recording(name) + SILENCE) == []
 
 
-def test_one_word_said_is_one_detection_and_after_the_refractory_time_another(speak):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_hubs_own_voice_wakes_nobody(speak, engine):
+    said = speak(
+        "Sleep is important because it helps us to rest. A good friend listens, and alexandria is "
+        "a city in Egypt. My craft is pottery, and yesterday the service was better than today."
+    )
+    assert hits(listen(engine), SILENCE + said + SILENCE) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_word_said_is_one_detection_and_after_the_refractory_time_another(speak, engine):
     said = speak("Hey Jarvis.") + SILENCE
-    words = MicroWakeWords(["hey_jarvis"], refractory=2.0)
-    found = hits(words, SILENCE * 2 + said + said + SILENCE * 2 + said)
+    wake = listen(engine, "hey_jarvis", refractory=2.0)
+    found = hits(wake, SILENCE * 2 + said + said + SILENCE * 2 + said)
     assert len(found) == 2
     assert found[1].position - found[0].position >= 2 * 16000
 
 
-def test_the_threshold_is_honoured(speak):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_how_the_sound_is_cut_into_frames_makes_no_difference(speak, engine):
+    said = SILENCE + speak("Hey Jarvis.") + SILENCE + speak("Alexa.") + SILENCE
+    expected = hits(listen(engine), said)
+    assert names(expected) == ["hey_jarvis", "alexa"]
+    for frame in (2, 320, 640, 1000, 2560, 7000, 32000):
+        assert hits(listen(engine), said, frame) == expected
+    cut, wake, found = random.Random(4), listen(engine), []
+    rest = said
+    while rest:
+        size = 2 * cut.randint(1, 3000)
+        found += hits(wake, rest[:size], size)
+        rest = rest[size:]
+    assert found == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_threshold_is_honoured(speak, engine):
     said = SILENCE * 2 + speak("Hey Jarvis.") + SILENCE
-    assert hits(MicroWakeWords(["hey_jarvis"], threshold=0.9999), said) == []
+    assert hits(listen(engine, "hey_jarvis", threshold=0.99999), said) == []
 
 
-def test_after_a_reset_the_word_is_heard_again_and_positions_go_on(speak):
-    said = SILENCE * 2 + speak("Hey Jarvis.") + SILENCE * 3
-    words = MicroWakeWords(["hey_jarvis"])
-    first = hits(words, said)
-    words.reset()
-    second = hits(words, said)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_after_a_reset_it_hears_as_if_new_and_positions_go_on(speak, engine):
+    said = speak("Hey Jarvis.") + SILENCE * 3
+    wake = listen(engine, "hey_jarvis")
+    first = hits(wake, said)
+    wake.process(said[:20002])  # half a word, that must not be remembered
+    heard = len(said) // 2 + 10001
+    wake.reset()
+    second = hits(wake, said)
     assert len(first) == len(second) == 1
-    assert second[0].position > first[0].position
+    assert second[0].position == heard + first[0].position
 
 
-def test_an_unknown_word_is_refused_with_what_there_is():
-    with pytest.raises(WakeError, match="hey_jarvis"):
-        MicroWakeWords(["hey_siri"])
+def test_words_of_both_engines_are_heard_at_once(speak):
+    settings = WakeSettings(
+        word=(WordSettings("hey_jarvis"), WordSettings("alexa", engine="openwakeword"))
+    )
+    said = SILENCE + speak("Hey Jarvis.") + SILENCE + speak("Alexa.") + SILENCE
+    assert names(hits(open_wake(settings), said)) == ["hey_jarvis", "alexa"]
+
+
+# ---- the hub's
+
+
+@pytest.fixture
+async def hub_words():
+    engine = WakeWords(HubWakeSettings())
+    await engine.load()
+    yield engine
+    await engine.close()
+
+
+async def detected(stream, pcm, frame):
+    found = []
+    for start in range(0, len(pcm), frame):
+        found += await stream.process(pcm[start : start + frame])
+    await stream.close()
+    return [(hit.name, hit.position) for hit in found]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_the_hub_hears_what_a_satellite_hears_and_streams_do_not_mix(
+    hub_words, speak, engine
+):
+    pcm = [speak(text) + SILENCE * 2 for text, _ in SPOKEN]
+    expected = [[(hit.name, hit.position) for hit in hits(listen(engine), sound)] for sound in pcm]
+    assert [[name for name, _ in found] for found in expected] == [[word] for _, word in SPOKEN]
+    streams = [hub_words.stream(WORDS, engine) for _ in pcm]
+    found = await asyncio.gather(*map(detected, streams, pcm, (640, 2560, 100_000)))
+    assert found == expected
+
+
+async def test_a_stream_may_listen_to_words_of_both_programs(hub_words, speak):
+    stream = hub_words.stream(["hey_rhasspy", "alexa"])
+    sound = SILENCE.join([b"", speak("Alexa."), speak("Hey Rhasspy."), b""])
+    assert [name for name, _ in await detected(stream, sound, 2048)] == ["alexa", "hey_rhasspy"]
+
+
+def test_the_hub_knows_the_libraries_words():
+    known = {(m.name, m.program): m for m in known_wake_words(HubWakeSettings())}
+    loaded = [m for engine in ENGINES for m in listen(engine, *names_of(known, engine)).models]
+    assert {(m.name, m.program): (m.phrase, m.languages) for m in loaded} == {
+        key: (m.phrase, m.languages) for key, m in known.items()
+    }
+
+
+def names_of(known, program):
+    return [name for name, of in known if of == program]
