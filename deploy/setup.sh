@@ -12,7 +12,7 @@ venv=.venv
 stamp=$venv/.parlour-setup
 unfinished=$venv/.parlour-setup-unfinished
 log=$venv/setup.log
-extras=hub,satellite,openwakeword,dev
+extras=hub,satellite,dev
 wanted=${1:-}
 
 say() { printf 'setup: %s\n' "$*"; }
