@@ -71,7 +71,10 @@ def test_overrides_win_over_the_file(tmp_path):
         ("[llm]\ncontext_tokens = 10", "llm.context_tokens: Expected `int` >= 1024"),
         ("[stt]\ndevice = 'gpu'", "stt.device: Invalid enum value 'gpu'; there are: cpu, cuda"),
         ("language = 'english'", "language: expected two small letters, for example en"),
-        ("[link]\nlisten = '0.0.0.0:1'", "link.listen: expected tls://HOST:PORT, tcp://HOST:PORT or unix:///PATH"),
+        (
+            "[link]\nlisten = '0.0.0.0:1'",
+            "link.listen: expected tls://HOST:PORT, tcp://HOST:PORT or unix:///PATH",
+        ),
         ("[link]\ndial = ['den:1']", "link.dial[0]: expected tcp://HOST:PORT or unix:///PATH"),
         ("llm = 3", "llm: Expected `object`, got `int`"),
         ("[log]\nlevel = 'loud'", "log.level: Invalid enum value 'loud'; there are: debug, "),
