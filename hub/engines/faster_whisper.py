@@ -9,8 +9,11 @@ from hub.engines.base import BadInput, EngineError, EngineUnavailable, Transcrip
 from hub.engines.thread import EngineThread
 from protocol.audio import to_float32
 
-_CONTEXT_TOKENS = 448  # of every Whisper: prompt and transcript
-_BIAS_TOKENS = 230  # what faster-whisper lets the bias have, and the tokens that begin a transcript
+# Whisper may stop in mid-sound, where another voice begins, say. With timestamps it says where,
+# and faster-whisper goes on from there: measured on 1400 words in recordings of up to a minute, cut
+# into windows, 5.2 % of the words are wrong with and 6.8 % without. Short sound is over by then,
+# and without them it is quicker, and better in noise: 8.0 % against 8.9 %.
+_LONG = 12.0  # seconds
 _TIMEOUT = 60.0  # seconds for one transcription; beyond it the engine counts as hung
 
 
@@ -114,19 +117,11 @@ class FasterWhisper:
             raise EngineError(f"faster-whisper: {exc}") from exc
 
 
-def _most_tokens(seconds: float) -> int | None:
-    """Bound a loop over noise, which else takes Whisper's whole context: seconds on a CPU.
-
-    Fast speech is 8 tokens a second. Long sound has no bound of its own, since the context must
-    hold the bias, too, and a bound beyond it is refused.
-    """
-    most = 24 + round(12 * seconds)
-    return most if most + _BIAS_TOKENS <= _CONTEXT_TOKENS else None
-
-
 def _transcribe(
     model: Any, pcm: bytes, language: str, beam_size: int, bias: Sequence[str] = ()
 ) -> Transcript:
+    seconds = len(pcm) / 32000
+    long = seconds > _LONG
     # A numpy array and never a path: faster-whisper 1.2.1 cannot decode files with av >= 19.
     segments, _ = model.transcribe(
         to_float32(pcm),
@@ -134,12 +129,16 @@ def _transcribe(
         beam_size=beam_size,
         temperature=0.0,  # no retries at higher temperatures: they cost seconds and invent text
         condition_on_previous_text=False,
-        without_timestamps=True,
-        no_speech_threshold=None,  # hub.conversation.nonsense judges, with all measures in view
-        log_prob_threshold=None,
+        without_timestamps=not long,
+        # hub.conversation.nonsense judges, with all measures in view; of long sound faster-whisper
+        # leaves out what is no speech, such as the pause behind the last timestamp.
+        no_speech_threshold=0.6 if long else None,
+        log_prob_threshold=-1.0 if long else None,
         compression_ratio_threshold=None,
         hotwords=", ".join(bias) or None,
-        max_new_tokens=_most_tokens(len(pcm) / 32000),
+        # Noise may make it repeat itself up to the end of its context, for seconds on a CPU; fast
+        # speech is 8 tokens a second.
+        max_new_tokens=None if long else 24 + round(12 * seconds),
     )
     parts = list(segments)
     if not parts:
