@@ -13,6 +13,8 @@ from wyoming.event import Event
 from protocol.connection import _encode
 
 REPLY_TIMEOUT = 20.0  # seconds; the hub's own limit for a frame is 10
+HOPELESS = ("_not_an_event", "_bad_length", "_too_large")
+"""Kinds that no reading can save: the hub has to end the connection by itself."""
 _EVENTS = (  # noqa: SIM905 - a word a line would be forty lines
     "describe info transcribe transcript audio-start audio-chunk audio-stop synthesize "
     "synthesize-start synthesize-chunk synthesize-stop detect run-pipeline run-satellite "
@@ -28,12 +30,13 @@ _FIELDS = (  # noqa: SIM905 - as above
 ).split()
 
 
-def frames(seed: int) -> Iterator[bytes]:
-    """Yield frames that are wrong in some way, for ever; the same ones for the same seed."""
+def frames(seed: int) -> Iterator[tuple[str, bytes]]:
+    """Yield frames that are wrong in some way, each with its kind; the same for the same seed."""
     chance = random.Random(seed)
     kinds = (_noise, _not_an_event, _bad_length, _cut_off, _too_large, _wrong_fields, _flipped)
     while True:
-        yield chance.choice(kinds)(chance)
+        kind = chance.choice(kinds)
+        yield kind.__name__, kind(chance)
 
 
 def _noise(chance: random.Random) -> bytes:
@@ -115,7 +118,8 @@ async def attack(uri: str, count: int, *, seed: int, at_once: int = 40) -> Count
         nonlocal left
         while left > 0:
             left -= 1
-            results[await _send(uri, next(source))] += 1
+            kind, frame = next(source)
+            results[await _send(uri, frame, hang_up=kind not in HOPELESS)] += 1
 
     async with asyncio.TaskGroup() as attackers:
         for _ in range(at_once):
@@ -123,17 +127,51 @@ async def attack(uri: str, count: int, *, seed: int, at_once: int = 40) -> Count
     return results
 
 
-async def _send(uri: str, frame: bytes) -> str:
+async def _send(uri: str, frame: bytes, *, hang_up: bool) -> str:
     try:
         async with asyncio.timeout(REPLY_TIMEOUT), raw(uri) as (reader, writer):
             writer.write(frame)
-            writer.write_eof()
+            if hang_up:  # else the peer would not know that nothing more comes
+                writer.write_eof()
             said = await reader.read()  # until the hub closes
     except TimeoutError:
         return "left open"
     except OSError:
         return "reset"
     return "error, then closed" if b'"error"' in said else "closed"
+
+
+@asynccontextmanager
+async def flood(uri: str, peers: int, event_type: str):
+    """Peers that send small frames as fast as the hub takes them."""
+    frames = _encode(Event(event_type)) * 2000
+
+    async def send() -> None:
+        while True:
+            with suppress(OSError):
+                async with raw(uri) as (reader, writer):
+                    draining = asyncio.create_task(_drain(reader))
+                    try:
+                        while not writer.is_closing():
+                            writer.write(frames)
+                            await writer.drain()
+                    finally:
+                        draining.cancel()
+                        await asyncio.gather(draining, return_exceptions=True)
+            await asyncio.sleep(0.01)
+
+    sending = [asyncio.create_task(send()) for _ in range(peers)]
+    try:
+        yield
+    finally:
+        for task in sending:
+            task.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
+
+
+async def _drain(reader: asyncio.StreamReader) -> None:
+    while await reader.read(65536):
+        pass
 
 
 @asynccontextmanager

@@ -15,9 +15,9 @@ from hub.engines.base import EngineBusy, EngineError
 _LOGGER = logging.getLogger(__name__)
 _MAX_WAITING = 512
 _MAX_WAITING_OF_ONE = 64  # calls of one client
-# Seconds that a call may wait for the others: less than a turn's patience (20 s), after which the
-# turn takes the engine for one that hangs.
-_QUEUE_TIMEOUT = 15.0
+# Seconds that a call may wait for the others: half of a turn's patience, so that the other half is
+# left for the call itself before the turn takes the engine for one that hangs.
+_QUEUE_TIMEOUT = 10.0
 _LOOK = 1.0  # seconds; how often a call that waits looks whether the one before it hangs
 _CLOSE_TIMEOUT = 5.0  # seconds
 
@@ -65,7 +65,7 @@ class EngineThread:
             timeout: seconds that it may take, from when it begins.
 
         Raises:
-            EngineBusy: too many calls wait, or the others took 15 s; the engine is well.
+            EngineBusy: too many calls wait, or the others took 10 s; the engine is well.
             EngineError: `timeout` seconds passed (a hang), or the engine was closed.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from wyoming.asr import Transcript as TranscriptEvent
@@ -22,6 +23,7 @@ from hub.service.request import (
     RequestError,
     Write,
     check_language,
+    optional_object,
     optional_text,
     texts_in,
 )
@@ -33,7 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _PATIENCE = 80.0  # seconds for one window; the engine says by itself when it hangs (60 s)
 _TURN_PATIENCE = 300.0  # seconds to wait for other connections' windows
-_AT_ONCE = 2  # windows of all connections that the engine is given: rooms come in between
+_AT_ONCE = 1  # window of all connections that the engine is given: rooms come in between
 _SPEECH_THRESHOLD = 0.3  # lower than a turn's: here the peer says that somebody speaks
 _LEAST_SPEECH = 0.1  # seconds
 _MOST_BIAS = 400  # letters: about 100 of the 223 tokens that Whisper takes
@@ -51,11 +53,13 @@ class Options:
         language: one of the model's.
         bias: names and terms, most important first.
         silence: seconds of it that end the utterance; None leaves the end to the peer.
+        context: goes back with the transcript as it came.
     """
 
     language: str
     bias: tuple[str, ...] = ()
     silence: float | None = None
+    context: dict[str, Any] | None = None
 
 
 class Transcriber:
@@ -103,6 +107,7 @@ class Transcriber:
                 ]
             ),
             silence=None if sensitivity is None else _SILENCE.get(sensitivity, _SILENCE["default"]),
+            context=optional_object(event, "context"),
         )
         return Transcription(self, options, write)
 
@@ -205,18 +210,18 @@ class Transcription:
 
     async def run(self) -> None:
         """Send the transcript, in parts as they are ready and as a whole at the end."""
-        language, said = self._options.language, ""
+        language, context, said = self._options.language, self._options.context, ""
         async with aclosing(self._transcriber.parts(self._sound, self._options)) as parts:
             async for part in parts:
                 if not said:
-                    await self._write(TranscriptStart(language=language))
+                    await self._write(TranscriptStart(language=language, context=context))
                 piece = f" {part}" if said else part
                 said += piece
                 await self._write(TranscriptChunk(piece))
         self._sound.drop()
         if not said:
-            await self._write(TranscriptStart(language=language))
-        await self._write(TranscriptEvent(text=said, language=language))
+            await self._write(TranscriptStart(language=language, context=context))
+        await self._write(TranscriptEvent(text=said, language=language, context=context))
         await self._write(TranscriptStop())
 
 

@@ -1,7 +1,7 @@
 """What the requests of the service port share: their errors, and how their fields are read."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from wyoming.event import Event, Eventable
 
@@ -73,6 +73,18 @@ def optional_text(event: Event, key: str, *, most: int = MOST_TEXT) -> str | Non
     if text is not None and len(text) > most:
         raise RequestError("too-long", f"{event.type}: {key} has more than {most} letters")
     return text
+
+
+def optional_object(event: Event, key: str) -> dict[str, Any] | None:
+    """Return an object, or None where it is missing.
+
+    Raises:
+        MalformedFrame: it is none.
+    """
+    value = event.data.get(key)
+    if not isinstance(value, dict | None):
+        raise MalformedFrame(f"{event.type}: {key} is no object")
+    return value
 
 
 def texts_in(event: Event, key: str) -> list[str] | None:

@@ -19,6 +19,7 @@ from protocol.transport import Server, serve
 
 # How long a client may rest is the session's to say: it may wait for us for longer than that.
 _LIMITS = Limits(idle_timeout=None, write_timeout=30.0)
+_LEAVING = 16  # clients that are being let go and are not gone yet
 
 
 class ServiceServer:
@@ -43,6 +44,7 @@ class ServiceServer:
         self._rooms = rooms
         self._settings = settings
         self._server: Server | None = None
+        self._sessions: set[Session] = set()
 
     async def start(self) -> str:
         """Listen; return the address, "" where the settings want none.
@@ -64,17 +66,36 @@ class ServiceServer:
             WakeListener(self._wake),
         )
 
-        async def session(connection: Connection) -> None:
-            await Session(connection, services).run()
+        async def serve_one(connection: Connection) -> None:
+            session = Session(connection, services)
+            if not self._has_place():
+                session.displace()
+            self._sessions.add(session)
+            try:
+                await session.run()
+            finally:
+                self._sessions.discard(session)
 
         self._server = await serve(
             settings.service.listen,
-            session,
+            serve_one,
             limits=_LIMITS,
-            max_connections=settings.service.max_connections,
+            max_connections=settings.service.max_connections + _LEAVING,
             admit=allowed,
         )
         return self._server.uri
+
+    def _has_place(self) -> bool:
+        """Tell whether one more may be served.
+
+        When it is full, the client that has rested for longest goes: silent ones keep nobody out.
+        """
+        if len(self._sessions) < self._settings.service.max_connections:
+            return True
+        resting = [(since, s) for s in self._sessions if (since := s.resting_since) is not None]
+        if resting:
+            min(resting, key=lambda pair: pair[0])[1].displace()
+        return bool(resting)
 
     async def close(self) -> None:
         """Stop listening, end all requests."""

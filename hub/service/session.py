@@ -83,6 +83,19 @@ class Session:
         self._wake_program: str | None = None
         self._conversation = new_conversation()
         self._asked = False
+        self._heard = False  # the sound of some request
+        self._active_at = asyncio.get_running_loop().time()
+        self._displaced = asyncio.Event()
+
+    @property
+    def resting_since(self) -> float | None:
+        """When it was last heard of, on the loop's clock; None while it is being served."""
+        busy = self._serving or not self._requests.empty() or self._displaced.is_set()
+        return None if busy else self._active_at
+
+    def displace(self) -> None:
+        """Make it go, for another client."""
+        self._displaced.set()
 
     async def run(self) -> None:
         """Serve it until it goes; whatever cannot be served is told, and ends it."""
@@ -90,7 +103,7 @@ class Session:
         try:
             await self._serve()
         except RequestError as exc:
-            await self._refuse(exc.code, str(exc))
+            await self._refuse(exc.code, str(exc), linger=not self._displaced.is_set())
         except EngineError as exc:
             await self._refuse(_code_of(exc), str(exc))
         except (MalformedFrame, FrameTooLarge, FrameTimeout) as exc:
@@ -109,6 +122,7 @@ class Session:
         tasks = [
             asyncio.create_task(self._read(), name=f"read {self._connection.peer}"),
             asyncio.create_task(self._work(), name=f"serve {self._connection.peer}"),
+            asyncio.create_task(self._displacement(), name=f"place {self._connection.peer}"),
         ]
         try:
             # No time-out: `_read` ends a connection that rests for too long.
@@ -122,12 +136,17 @@ class Session:
             if isinstance(result, Exception) and not isinstance(result, ConnectionClosed):
                 raise result
 
+    async def _displacement(self) -> None:
+        await self._displaced.wait()  # no time-out: maybe never
+        raise RequestError("too-many-connections", "too many clients at once; this one has to go")
+
     async def _work(self) -> None:
         while True:
             request = await self._requests.get()
             self._serving = True
             await request.run()
             self._serving = False
+            self._active_at = asyncio.get_running_loop().time()
 
     async def _read(self) -> None:
         while True:
@@ -138,6 +157,7 @@ class Session:
                 if self._serving or not self._requests.empty():
                     continue  # the peer waits for us, not we for it
                 raise RequestError("idle", f"no request for {_IDLE:g} s") from None
+            self._active_at = asyncio.get_running_loop().time()
             await self._take(event)
 
     async def _take(self, event: Event) -> None:
@@ -147,14 +167,8 @@ class Session:
                 await write(services.info)
             case "select-program":
                 self._select(text_in(event, "name", most=200))
-            case "transcribe":
-                hearing = services.transcriber.request(event, write)
-                await self._begin(hearing)
-                self._hearing = hearing
-            case "detect":
-                listening = services.listener.request(event, self._wake_program, write)
-                await self._begin(listening)
-                self._hearing = listening
+            case "transcribe" | "detect":
+                await self._hear(event)
             case "synthesize-start":
                 speech = services.speaker.request(event, write)
                 await self._begin(speech)
@@ -180,11 +194,26 @@ class Session:
         self._hearing = self._reading = None
         await self._requests.put(request)
 
+    async def _hear(self, event: Event) -> None:
+        """Begin a request that takes sound."""
+        services, write = self._services, self._connection.write
+        request: Transcription | Listening
+        if event.type == "detect":
+            request = services.listener.request(event, self._wake_program, write)
+        else:
+            request = services.transcriber.request(event, write)
+        await self._begin(request)
+        self._hearing, self._heard = request, True
+
     async def _take_audio(self, event: Event) -> None:
         if self._hearing is None:
-            if event.type == "audio-stop":
-                return
-            raise RequestError("no-request", "sound without a transcribe or detect before it")
+            if event.type != "audio-start":
+                if not self._heard:
+                    raise RequestError("no-request", "sound that did not begin with audio-start")
+                return  # it comes too late for the request before
+            # Wyoming has it that sound alone is a request to whatever is there to hear it.
+            await self._hear(Event("detect" if self._wake_program else "transcribe"))
+        assert self._hearing is not None
         await self._hearing.take(event)
         if event.type == "audio-stop":
             self._hearing = None
@@ -206,13 +235,13 @@ class Session:
             self._wake_program = name
         # Of the other kinds there is one program each.
 
-    async def _refuse(self, code: str, text: str) -> None:
-        """Say why, and let the peer take it: hanging up on unread data would lose it."""
+    async def _refuse(self, code: str, text: str, *, linger: bool = True) -> None:
+        """Say why, and `linger` for the peer to take it: hanging up on unread data would lose it."""
         _LOGGER.info("%s: refused: %s", self._connection.peer, code)
         with contextlib.suppress(ProtocolError, ConnectionClosed, TimeoutError):
             async with asyncio.timeout(_REFUSAL_TIME):
                 await self._connection.write(Error(text, code))
-                while True:
+                while linger:
                     await self._connection.read()
 
 

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import hostile
+import pytest
 from bench.sentences import SENTENCES
 from processes import VOICE
 from wyoming.asr import Transcribe, Transcript
@@ -44,6 +45,7 @@ async def test_four_rooms_speak_at_once_and_each_gets_and_remembers_its_own_answ
         assert tongue in said.split(city, 1)[1], (room, said)
 
 
+@pytest.mark.local
 async def test_minutes_of_sound_on_the_service_port_keep_no_room_waiting(house, ask, voice):
     converter = Converter(VOICE, SPEECH)
     speech = converter.process(b"".join(map(voice, SENTENCES)))  # some three minutes

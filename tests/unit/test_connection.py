@@ -586,3 +586,27 @@ async def test_the_librarys_server_understands_us_and_we_it() -> None:
             Event("bye"),
         ]
     await library.stop()
+
+
+@pytest.mark.parametrize("event_type", ["ping", "unknown"])
+async def test_a_burst_of_small_frames_lets_others_have_their_turn(event_type):
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with wired(Limits(idle_timeout=1)) as (connection, reader, writer):
+        writer.write(frame({"type": event_type}) * 2000 + frame({"type": "last"}))
+        await writer.drain()
+        drain = asyncio.create_task(reader.read())  # of the pongs
+        await asyncio.sleep(0.1)  # all of it has come
+        beside = asyncio.create_task(other())
+        while (await connection.read()).type != "last":
+            pass
+        for task in (beside, drain):
+            task.cancel()
+        await asyncio.gather(beside, drain, return_exceptions=True)
+    assert turns > 100

@@ -216,6 +216,20 @@ async def test_names_come_before_terms_in_what_the_model_may_expect_and_are_boun
         assert port.bench.stt.bias == ()
 
 
+async def test_sound_alone_is_a_request_and_a_late_chunk_costs_nothing():
+    async with service_port() as port, port.client() as client:
+        await client.send_sound(*SPOKEN)
+        await client.send(AudioChunk(16000, 2, 1, VOICE))
+        assert (await client.expect("transcript")).data["text"] == "turn on the lamp please"
+
+
+async def test_a_context_comes_back_with_the_transcript():
+    async with service_port() as port, port.client() as client:
+        await client.send(Transcribe(context={"who": "me"}))
+        await client.send_sound(*SPOKEN)
+        assert (await client.expect("transcript")).data["context"] == {"who": "me"}
+
+
 @pytest.mark.parametrize(
     ("request_", "code", "text"),
     [
@@ -226,7 +240,7 @@ async def test_names_come_before_terms_in_what_the_model_may_expect_and_are_boun
         (Transcribe(language=["en"]), "malformed", "language"),
         (Transcribe(name="x" * 300), "too-long", "name"),
         (AudioStart(1, 2, 3), "malformed", "audio-start"),
-        (AudioChunk(16000, 2, 1, b"\0\0"), "no-request", "without a transcribe"),
+        (AudioChunk(16000, 2, 1, b"\0\0"), "no-request", "audio-start"),
     ],
 )
 async def test_a_bad_request_is_refused_in_words(request_, code, text):

@@ -192,15 +192,32 @@ async def test_it_can_be_switched_off():
     await server.close()
 
 
-async def test_one_client_too_many_is_told_so():
+async def test_when_all_places_are_in_use_one_more_client_is_told_so():
     settings = Settings(service=ServiceSettings("tcp://127.0.0.1:0", max_connections=2))
     async with (
         service_port(quick(settings=settings)) as port,
         port.client() as one,
         port.client() as two,
-        port.client() as three,
     ):
         for client in (one, two):
+            await client.send(Transcribe())
             await client.send(Describe())
             await client.expect("info")
-        assert (await three.expect("error")).data["code"] == "too-many-connections"
+        async with port.client() as three:
+            await three.refused("too-many-connections")
+
+
+async def test_a_client_that_rests_makes_place_for_another():
+    settings = Settings(service=ServiceSettings("tcp://127.0.0.1:0", max_connections=2))
+    async with service_port(quick(settings=settings)) as port, port.client() as busy:
+        await busy.send(Transcribe())
+        await busy.send(Describe())
+        await busy.expect("info")
+        async with port.client() as silent:
+            for _ in range(20):
+                async with port.client() as client:
+                    await client.send(Describe())
+                    await client.expect("info")
+            assert (await silent.expect("error")).data["code"] == "too-many-connections"
+        await busy.send(Describe())
+        await busy.expect("info")
