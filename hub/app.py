@@ -1,6 +1,7 @@
 """Composes the hub, starts and stops it in order."""
 
 import asyncio
+import errno
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -91,6 +92,15 @@ class Hub:
             for engine in self._supervised():
                 waits.create_task(engine.get(timeout=timeout))
 
+    async def wake_ready(self, timeout: float) -> None:
+        """Wait until the wake words are loaded, which clients of the service port may ask for.
+
+        Raises:
+            EngineUnavailable: they failed, or take longer than `timeout` seconds.
+        """
+        if self.service_address:
+            await self._wake.get(timeout=timeout)
+
     async def close(self) -> None:
         """Send the satellites away, end their turns, free the models, write the record."""
         await self._satellites.close()
@@ -136,4 +146,5 @@ async def _listen(key: str, uri: str, start: Callable[[], Awaitable[str]]) -> st
     try:
         return await start()
     except OSError as exc:
-        raise OSError(f"{key}: {uri}: {exc} (is a hub running already?)") from exc
+        hint = " (is a hub running already?)" if exc.errno == errno.EADDRINUSE else ""
+        raise OSError(f"{key}: {uri}: {exc}{hint}") from exc

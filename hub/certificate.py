@@ -8,7 +8,7 @@ from pathlib import Path
 from hub.locked import locked
 from protocol.private_files import read_private, write_private
 from protocol.settings import ConfigError
-from protocol.tls import pin_of
+from protocol.tls import pin_of, server_context
 
 _FILE = "certificate.pem"
 _VALID = datetime.timedelta(days=365 * 100)  # nobody looks at dates: the pin is what counts
@@ -47,9 +47,10 @@ def load_certificate(folder: Path) -> Certificate:
     try:
         text = read_private(path).decode("ascii")
         certificate = ssl.PEM_cert_to_DER_cert(text[text.index(_BEGIN) :].strip())
+        server_context(path)  # a key that is broken, or another's, is seen here and not in use
     except PermissionError as exc:
         raise ConfigError(str(exc)) from exc
-    except ValueError as exc:
+    except (ValueError, ssl.SSLError) as exc:
         raise ConfigError(
             f"{path}: no certificate and key; bring back a copy, or delete it and pair every "
             "satellite again"
@@ -63,7 +64,7 @@ def _make() -> bytes:
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError as exc:
-        raise ConfigError("to make a certificate: pip install 'parlour[hub]'") from exc
+        raise ConfigError("to make a certificate, install the extra 'hub'") from exc
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Parlour hub")])
     now = datetime.datetime.now(datetime.UTC)

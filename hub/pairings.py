@@ -67,7 +67,7 @@ class Pairings:
             return {}
         except PermissionError as exc:
             raise ConfigError(str(exc)) from exc
-        except msgspec.DecodeError as exc:
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise ConfigError(
                 f"{self.path} is broken ({exc}); bring back a copy, or delete it and pair every "
                 "satellite again"

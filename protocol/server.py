@@ -34,8 +34,9 @@ _REFUSAL_TIME = 1.0
 _MAX_REFUSALS = 16  # told why at the same time; any more are cut off without a word
 _MAX_ARRIVALS = 64  # in their handshake at the same time; one more, and the oldest has to go
 _ACCEPT_PAUSE = 1.0  # seconds, when the system has no descriptor left for another peer
-_TELL_AGAIN = 60.0  # seconds in which a stranger's address is not logged again
+_TELL_AGAIN = 60.0  # seconds in which the same of one address is not logged again
 _MAX_TOLD = 256  # such addresses
+_NOT_ALLOWED = "%s: refused, its address is not in the setting allow"
 
 Handler = Callable[[Connection], Awaitable[None]]
 
@@ -98,7 +99,7 @@ class Server:
         self._arrivals: dict[asyncio.Task[None], _Guest] = {}  # those in their handshake, in order
         self._tasks: set[asyncio.Task[None]] = set()
         self._refusals: set[asyncio.Task[None]] = set()
-        self._told: dict[str, float] = {}
+        self._told: dict[tuple[str, str], float] = {}  # address, what about it → until when
         self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
         self._closing = False
 
@@ -157,7 +158,7 @@ class Server:
             return
         guest = _Guest(sock, host, peer)
         if self._door.admit is not None and not self._door.admit.admits(host):
-            self._tell_seldom(guest)
+            self._tell_seldom(guest.host, _NOT_ALLOWED, guest.peer)
             if len(self._refusals) >= _MAX_REFUSALS:
                 sock.close()
             else:
@@ -217,7 +218,8 @@ class Server:
             await self._run(connection)
         else:
             self._move(task, self._refusals)
-            _LOG.warning("%s: refused, %d peers are connected", guest.peer, self.connections)
+            text = "%s: refused, %d peers are connected"
+            self._tell_seldom(guest.host, text, guest.peer, self.connections)
             await _say_no(connection, "too-many-connections", "too many connections")
 
     def _move(self, task: asyncio.Task[None], tasks: set[asyncio.Task[None]]) -> None:
@@ -257,7 +259,8 @@ class Server:
             connection.start()
             await self._handler(connection)
         except ProtocolError as error:
-            _LOG.warning("%s: %s: %s", connection.peer, type(error).__name__, error)
+            text = f"%s: {type(error).__name__}: %s"
+            self._tell_seldom(connection.host, text, connection.peer, error)
         except ConnectionClosed as error:
             _LOG.info("%s: %s", connection.peer, error)
         except Exception:
@@ -277,14 +280,15 @@ class Server:
         with contextlib.suppress(OSError):  # it went meanwhile
             await _say_no(await self._open(guest, None), code, text)
 
-    def _tell_seldom(self, guest: _Guest) -> None:
-        now, host = asyncio.get_running_loop().time(), guest.host or ""
-        if now < self._told.get(host, now):
+    def _tell_seldom(self, host: str | None, text: str, *args: object) -> None:
+        """Log a warning, if there was none with this text about this address for a while."""
+        now, key = asyncio.get_running_loop().time(), (host or "", text)
+        if now < self._told.get(key, now):
             return
         if len(self._told) >= _MAX_TOLD:
             self._told.clear()
-        self._told[host] = now + _TELL_AGAIN
-        _LOG.warning("%s: refused, its address is not in the setting allow", guest.peer)
+        self._told[key] = now + _TELL_AGAIN
+        _LOG.warning(text, *args)
 
 
 async def _say_no(connection: Connection, code: str, text: str) -> None:
@@ -303,4 +307,6 @@ def _names(sock: socket.socket, address: tuple[str, int] | str) -> tuple[str | N
     if sock.family == socket.AF_UNIX:
         return None, "unix"
     host, port = address[0], address[1]
+    if "." in host:  # one socket for both kinds has IPv4 in IPv6
+        host = host.removeprefix("::ffff:")
     return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -10,6 +10,7 @@ import stat
 import sys
 from pathlib import Path
 
+from protocol.names import Address, Found, addresses
 from protocol.tls import SHUTDOWN_TIMEOUT
 
 _BACKLOG = 100
@@ -19,18 +20,24 @@ _NOT_HERE = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 async def listen_inet(host: str, port: int) -> list[socket.socket]:
     """Listen on each address of a host; port 0 takes any free one, the same for all.
 
+    ``::`` is every IPv4 address, too, where the system can have both on one socket.
+
     Raises:
         OSError: The address is in use, or not ours.
     """
-    loop = asyncio.get_running_loop()
-    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = await addresses(host, port)
     listeners: list[socket.socket] = []
     missing: OSError | None = None
     try:
-        for family, address in dict.fromkeys((info[0], info[4]) for info in infos):
+        for family, address in dict.fromkeys(found):
             where = (address[0], port, *address[2:])
             try:
-                listener = socket.create_server(where, family=family, backlog=_BACKLOG)
+                listener = socket.create_server(
+                    where,
+                    family=family,
+                    backlog=_BACKLOG,
+                    dualstack_ipv6=address[0] == "::" and socket.has_dualstack_ipv6(),
+                )
             except OSError as error:
                 if error.errno not in _NOT_HERE:
                     raise
@@ -46,6 +53,38 @@ async def listen_inet(host: str, port: int) -> list[socket.socket]:
             listener.close()
         raise
     return listeners
+
+
+async def connect_inet(found: Found) -> socket.socket:
+    """Connect to the first address of a host that answers.
+
+    Returns:
+        A tuned, non-blocking socket.
+
+    Raises:
+        OSError: None does.
+    """
+    problems: list[OSError] = []
+    for family, address in found:
+        try:
+            return await _connect(family, address)
+        except OSError as error:
+            problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    raise OSError("; ".join(map(str, problems)) or "the host has no address")
+
+
+async def _connect(family: socket.AddressFamily, address: Address) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        tune(sock)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:  # cancelled, too, as by a time-out
+        sock.close()
+        raise
+    return sock
 
 
 async def listen_unix(path: Path) -> socket.socket:

@@ -102,6 +102,11 @@ class House:
         folder.mkdir(exist_ok=True)
         return folder
 
+    @property
+    def store(self) -> Path:
+        """The hub's record of turns."""
+        return self.place("hub") / "state" / "parlour" / "hub.db"
+
     def command(self, machine: str, *arguments: str) -> list[str]:
         """What to execute for `python -m ARGUMENTS` on a machine."""
         return [sys.executable, "-m", *arguments]

@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from hub.config import Settings
-from hub.conversation.pipeline import Engines, PeerGone, Pipeline
+from hub.conversation.peer import PeerGone
+from hub.conversation.pipeline import Engines, Pipeline
 from hub.conversation.room import Room, Rooms
 from hub.conversation.turn import Turn
 from hub.engines.base import GenerationStats, Message, Transcript

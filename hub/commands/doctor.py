@@ -17,6 +17,7 @@ from hub.engines.registry import (
     make_stt,
     make_tts,
     make_vad,
+    make_wake,
 )
 from hub.models import fetch
 from hub.models.catalogue import find_model
@@ -39,6 +40,8 @@ async def doctor(settings: Settings) -> int:
         ("language model", make_llm),
         ("text-to-speech", make_tts),
     ]
+    if settings.service.listen:  # else nobody can ask for them
+        makers.append(("wake words", make_wake))
     good = [
         _check("processor and memory", _machine(settings)),
         _check("models", _models(settings)),

@@ -113,7 +113,11 @@ def _split(address: str, port: int) -> tuple[str, int]:
 def _lan_address(listen: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     """Return the address of this machine that others on its network see."""
     for family, target in _ANYWHERE:
-        if listen.version == 6 or family == socket.AF_INET:
+        if listen.version == 4:
+            reachable = family == socket.AF_INET
+        else:  # "::" is IPv4, too, where one socket can have both
+            reachable = family == socket.AF_INET6 or socket.has_dualstack_ipv6()
+        if reachable:
             with socket.socket(family, socket.SOCK_DGRAM) as probe:
                 try:
                     probe.connect((target, 9))

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from hub.app import Hub
 from hub.config import Settings
@@ -14,6 +15,7 @@ from hub.engines.registry import llm_model, stt_model
 from protocol.service_manager import configure_logging, notify, watched
 
 _LOAD_TIMEOUT = 600.0  # seconds
+_WAKE_TIMEOUT = 60.0
 _LOOK = 2.0  # seconds; how often a hub that is not ready looks whether it is
 
 
@@ -55,20 +57,38 @@ async def serve(settings: Settings, *, show: bool) -> int:
 async def _announce(hub: Hub, address: str) -> None:
     """Say what keeps the models from loading, and when they are loaded."""
     began = time.monotonic()
+    async for problem in _problems(hub.ready, _LOAD_TIMEOUT):
+        print(f"not ready: {problem}", flush=True)
+        notify(f"STATUS=not ready: {problem}")
+    print(f"ready after {time.monotonic() - began:.1f} s", flush=True)
+    ready = f"STATUS=ready: listening on {address}; models loaded"
+    notify(ready)
+    # Satellites do without the hub's wake words, so it is ready without them.
+    told = False
+    async for problem in _problems(hub.wake_ready, _WAKE_TIMEOUT):
+        told = True
+        print(f"no wake words for clients: {problem}", flush=True)
+        notify(f"{ready}; no wake words for clients: {problem}")
+    if told:
+        print("wake words are loaded", flush=True)
+        notify(ready)
+
+
+async def _problems(
+    ready: Callable[[float], Awaitable[None]], timeout: float
+) -> AsyncIterator[str]:
+    """Yield what keeps something from being ready, each reason once, until it is."""
     told = ""
     while True:
         problem = ""
         try:
-            await hub.ready(_LOAD_TIMEOUT)
+            await ready(timeout)
         except* EngineUnavailable as group:
             problem = "; ".join(map(str, group.exceptions))
         if not problem:
-            print(f"ready after {time.monotonic() - began:.1f} s", flush=True)
-            notify(f"STATUS=ready: listening on {address}; models loaded")
             return
         if problem != told:
-            print(f"not ready: {problem}", flush=True)
-            notify(f"STATUS=not ready: {problem}")
+            yield problem
             told = problem
         await asyncio.sleep(_LOOK)
 

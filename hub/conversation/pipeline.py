@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
 
 from hub.config import Settings
 from hub.conversation.endpoint import (
@@ -18,6 +17,7 @@ from hub.conversation.endpoint import (
 from hub.conversation.memory import Memory
 from hub.conversation.nonsense import Verdict, judge
 from hub.conversation.patience import NoAnswer, PatientActivity, answer_of, pieces_of, where
+from hub.conversation.peer import Peer, PeerGone, SendClause
 from hub.conversation.prompt import DEFAULT_PERSONA, system_prompt
 from hub.conversation.reply import write_reply
 from hub.conversation.speakable import Speakable
@@ -33,7 +33,6 @@ from hub.engines.base import (
 )
 from hub.engines.supervisor import Supervised
 from hub.engines.thread import client
-from protocol.audio import PcmFormat
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,48 +46,6 @@ NO_ANSWER = "Sorry, I have no answer to that."
 
 Watcher = Callable[[Turn, str, str], None]
 """Told of each step of a turn as it happens: the turn, the step's name, its text or ''."""
-
-
-SendClause = Callable[[str], Awaitable[None]]
-"""Sends one clause of a written reply."""
-
-
-class PeerGone(Exception):
-    """The peer is not there any more, or takes nothing; the message says which."""
-
-
-class Peer(Protocol):
-    """Whoever had the wake word and has the speaker; what a turn tells it as it goes on.
-
-    Any of these may raise `PeerGone`.
-    """
-
-    async def listening(self, turn: Turn) -> None:
-        """Say that sound is being listened to."""
-
-    async def voice_started(self, turn: Turn) -> None:
-        """Say that somebody speaks."""
-
-    async def voice_stopped(self, turn: Turn) -> None:
-        """Say that they have finished; no more sound is needed."""
-
-    async def transcript(self, turn: Turn, text: str) -> None:
-        """Tell what was said."""
-
-    async def clause(self, turn: Turn, text: str) -> None:
-        """Tell what the speech that comes next says."""
-
-    async def audio_start(self, turn: Turn, form: PcmFormat) -> None:
-        """Begin the reply's speech; all of it is in `form`."""
-
-    async def audio(self, turn: Turn, pcm: bytes) -> None:
-        """Send some of it."""
-
-    async def audio_stop(self, turn: Turn) -> None:
-        """Say that all of it is sent."""
-
-    async def failed(self, turn: Turn, code: str, text: str) -> None:
-        """Say that this turn has no reply, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,17 +126,22 @@ class Pipeline:
             except PeerGone:
                 raise
             except Exception as exc:  # whatever it is, the person must hear of it
-                if turn.ended:  # cancelled, and an engine complained of that
-                    return
-                why = str(exc) if isinstance(exc, EngineError) else where(exc)
-                _LOGGER.error("turn %s failed: %s", turn.id, why)
-                self._watch(turn, "failed", why)
-                await self._apologise(turn, peer)
+                if self._failed(turn, exc):
+                    await self._apologise(turn, peer)
             else:
                 turn.end(Outcome.ANSWERED)
         except PeerGone as exc:
             _LOGGER.info("turn %s: %s", turn.id, exc)
             turn.end(Outcome.GONE)
+
+    def _failed(self, turn: Turn, exc: Exception) -> bool:
+        """Tell of a failure; False where it is none: cancelled, an engine complained of that."""
+        if turn.ended:
+            return False
+        why = str(exc) if isinstance(exc, EngineError) else where(exc)
+        _LOGGER.error("turn %s failed: %s", turn.id, why)
+        self._watch(turn, "failed", why)
+        return True
 
     async def write(self, turn: Turn, text: str, send: SendClause, memory: Memory) -> None:
         """Answer `text` in writing: `send` is given the clauses, and may raise `PeerGone`.
@@ -199,12 +161,8 @@ class Pipeline:
             _LOGGER.info("turn %s: %s", turn.id, exc)
             turn.end(Outcome.GONE)
         except Exception as exc:  # whatever it is, the caller must hear of it
-            if turn.ended:  # cancelled, and an engine complained of that
-                return
-            why = str(exc) if isinstance(exc, EngineError) else where(exc)
-            _LOGGER.error("turn %s failed: %s", turn.id, why)
-            self._watch(turn, "failed", why)
-            turn.end(Outcome.FAILED)
+            if self._failed(turn, exc):
+                turn.end(Outcome.FAILED)
         else:
             turn.end(Outcome.ANSWERED)
 

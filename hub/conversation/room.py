@@ -8,7 +8,8 @@ from typing import Any
 from hub.config import MemorySettings
 from hub.conversation.memory import Exchange, Memory
 from hub.conversation.patience import where
-from hub.conversation.pipeline import Peer, Pipeline, SendClause
+from hub.conversation.peer import Peer, SendClause
+from hub.conversation.pipeline import Pipeline
 from hub.conversation.turn import Mark, Outcome, Turn
 
 _LOGGER = logging.getLogger(__name__)
@@ -37,8 +38,14 @@ class Room:
         self._pipeline = pipeline
         self._ended = ended
         self._asking = asyncio.Lock()  # held by a question in writing until it is answered
+        self._questions = 0  # in writing, the one that is being answered and those that wait
         self._task: asyncio.Task[None] | None = None  # sees the turn out
         self._stopping: asyncio.Future[None]  # of that turn: done when it is to stop
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has a turn, or is about to."""
+        return self.turn is not None or self._questions > 0
 
     async def begin(
         self, peer: Peer, sound: AsyncIterator[bytes], wake_phrase: str | None = None
@@ -55,16 +62,20 @@ class Room:
 
         Returns the turn, which has ended. Cancelling it stops the turn.
         """
-        async with self._asking:
-            turn = Turn(self.name, asyncio.get_running_loop().time)
-            self._start(turn, self._pipeline.write(turn, text, send, self.memory))
-            try:
-                assert self._task is not None
-                await asyncio.wait([self._task])  # it has its own time-out
-            except asyncio.CancelledError:
-                await self.stop(Outcome.GONE)
-                raise
-            return turn
+        self._questions += 1
+        try:
+            async with self._asking:
+                turn = Turn(self.name, asyncio.get_running_loop().time)
+                self._start(turn, self._pipeline.write(turn, text, send, self.memory))
+                try:
+                    assert self._task is not None
+                    await asyncio.wait([self._task])  # it has its own time-out
+                except asyncio.CancelledError:
+                    await self.stop(Outcome.GONE)
+                    raise
+                return turn
+        finally:
+            self._questions -= 1
 
     def _start(self, turn: Turn, work: Coroutine[Any, Any, None]) -> None:
         self.turn = turn
@@ -132,7 +143,7 @@ class Rooms:
         """
         if (room := self._rooms.pop(name, None)) is None:
             if len(self._rooms) >= _MOST_ROOMS:
-                quiet = [key for key, room in self._rooms.items() if room.turn is None]
+                quiet = [key for key, room in self._rooms.items() if not room.busy]
                 for key in quiet[:1]:
                     del self._rooms[key]
             clock = asyncio.get_running_loop().time
@@ -143,7 +154,7 @@ class Rooms:
 
     def forget(self, name: str) -> None:
         """Forget a room and what it remembers, unless it has a turn."""
-        if (room := self._rooms.get(name)) is not None and room.turn is None:
+        if (room := self._rooms.get(name)) is not None and not room.busy:
             del self._rooms[name]
 
     async def close(self) -> None:

@@ -30,7 +30,7 @@ class Supervised(Generic[E]):
     """One role's engine: loaded in the background, restarted with back-off after a failure.
 
     Args:
-        role: "stt", "llm", "tts" or "vad", for people.
+        role: "stt", "llm", "tts", "vad" or "wake", for people.
         make: returns a fresh engine that is not loaded yet.
         warm: what to do with a loaded engine before it counts as ready.
     """

@@ -19,6 +19,7 @@ from hub.engines.base import (
 )
 from hub.engines.thread import EngineThread
 from hub.engines.wake_models import MICRO, OPEN, Detector, Word
+from hub.engines.wake_trial import try_model
 from protocol.audio import SPEECH
 from protocol.settings import ConfigError
 
@@ -95,9 +96,11 @@ class WakeWords:
         def load() -> None:
             try:
                 for word in words:
+                    if word.model is not None:
+                        try_model(word)
                     Detector([word])
             except ImportError as exc:
-                raise EngineUnavailable(f"wake words: {exc}; install parlour[hub]") from exc
+                raise EngineUnavailable(f"wake words: {exc}; install the extra 'hub'") from exc
 
         await self._thread.run(load, timeout=_LOAD_TIMEOUT)
         self._loaded = True
@@ -124,6 +127,8 @@ class WakeWords:
         wanted: list[WakeWordModel] = []
         for name in names if names is not None else self._settings.words or ():
             found = self._find(name, program)
+            if not found and names is None:
+                continue  # nobody asked for it; the selected program has no such word
             if not found:
                 raise BadInput(f"no wake word {name!r}; there are: {self._known(program)}")
             wanted.append(found[0])

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from wyoming.event import Event
 from wyoming.info import Describe, Info
 
+from hub.conversation.patience import where
 from protocol.connection import Connection, ConnectionClosed, Limits, ProtocolError
 from protocol.transport import BadUri, connect
 
@@ -38,7 +39,7 @@ class SatelliteDialler:
         self._limits = limits
         self._heartbeat = heartbeat
         self._drive = drive
-        self._told = False  # that it is not there
+        self._told = ""  # why it is not there
 
     async def run(self) -> None:
         """Dial, drive, and dial again with back-off and jitter, until cancelled.
@@ -54,9 +55,12 @@ class SatelliteDialler:
                 _LOGGER.error("link.dial: %s", exc)
                 return
             except (ConnectionClosed, ProtocolError, OSError) as exc:  # OSError: time-outs too
-                if not self._told:
-                    _LOGGER.warning("no satellite at %s: %s; dialling on", self._uri, exc)
-                self._told = True
+                why = str(exc) or "no answer in time"
+                if why != self._told or loop.time() - began > _STEADY:
+                    _LOGGER.warning("no satellite at %s: %s; dialling on", self._uri, why)
+                self._told = why
+            except Exception as exc:  # a bug, and no reason to give the satellite up
+                _LOGGER.error("the satellite at %s: %s; dialling on", self._uri, where(exc))
             if loop.time() - began > _STEADY:
                 delay = _FIRST_RETRY
             await asyncio.sleep(delay * random.uniform(0.8, 1.2))
@@ -71,5 +75,4 @@ class SatelliteDialler:
             async with asyncio.timeout(_INFO_TIMEOUT):
                 while not Info.is_type((event := await connection.read()).type):
                     pass  # a satellite may say other things first
-            self._told = False
             await self._drive(connection, event)

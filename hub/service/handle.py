@@ -1,21 +1,27 @@
 """`transcript`: a text to an answer in writing, with a memory for each conversation."""
 
+import asyncio
 import contextlib
 import uuid
 
 from wyoming.event import Event
 from wyoming.handle import Handled, HandledChunk, HandledStart, HandledStop, NotHandled
 
-from hub.conversation.pipeline import APOLOGY, Engines, PeerGone
+from hub.conversation.peer import PeerGone
+from hub.conversation.pipeline import APOLOGY, Engines
 from hub.conversation.room import Rooms
 from hub.conversation.turn import Outcome
-from hub.engines.base import EngineUnavailable
-from hub.service.request import LOADING_PATIENCE, Write, check_language, text_in
+from hub.engines.base import EngineError, EngineUnavailable
+from hub.service.request import LOADING_PATIENCE, Write, check_language, optional_object, text_in
 from protocol.connection import ConnectionClosed, MalformedFrame, ProtocolError
 
 _MOST_TEXT = 2000  # letters; the language model's context is for all rooms
 _LONGEST_ID = 200
+_AT_ONCE = 2  # questions that the language model is given: rooms come in between
+_TURN_PATIENCE = 30.0  # seconds to wait for other questions
 NOT_READY = "Sorry, I can't answer yet. Please try again in a moment."
+BUSY = "Sorry, I have too many questions to answer just now. Please try again in a moment."
+NOTHING_ASKED = "Sorry, I didn't get a question."
 
 PREFIX = "\u200b"
 """Begins the names of conversations. It is not to be seen, and no satellite's room begins so,
@@ -36,6 +42,7 @@ class Answerer:
         self._engines = engines
         self._rooms = rooms
         self._language = language
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     def request(self, event: Event, own: str, write: Write) -> "Question":
         """Return the request that a `transcript` is.
@@ -52,27 +59,43 @@ class Answerer:
         text = text_in(event, "text", most=_MOST_TEXT)
         language = event.data.get("language")
         check_language(language if isinstance(language, str) else None, (self._language,))
-        context = event.data.get("context")
-        if not isinstance(context, dict | None):
-            raise MalformedFrame("transcript: context is no object")
+        context = optional_object(event, "context")
         named = (context or {}).get("conversation_id")
-        if named is not None and not (
-            isinstance(named, str) and 1 <= len(named) <= _LONGEST_ID and named.isprintable()
+        if not isinstance(named, str | None) or not (
+            len(named or "") <= _LONGEST_ID and (named or "").isprintable()
         ):
             raise MalformedFrame(
-                f"transcript: a conversation_id has 1 to {_LONGEST_ID} printable letters"
+                f"transcript: a conversation_id has at most {_LONGEST_ID} printable letters"
             )
-        room = own if named is None else f"{PREFIX}conversation {named}"
+        room = f"{PREFIX}conversation {named}" if named else own
         return Question(self, text, room, context, write)
 
     async def answer(self, question: "Question") -> bool:
-        """Write the answer; False where there is none."""
+        """Write the answer; False where there is none.
+
+        Raises:
+            ConnectionClosed, ProtocolError: the peer went, or takes nothing.
+        """
+        if not question.text.strip():  # the model would invent a question, too
+            await question.failed(NOTHING_ASKED)
+            return False
         try:
             await self._engines.llm.get(timeout=LOADING_PATIENCE)
         except EngineUnavailable:
             await question.failed(NOT_READY)
             return False
-        turn = await self._rooms.get(question.room).answer(question.text, question.send)
+        try:
+            async with asyncio.timeout(_TURN_PATIENCE):
+                await self._turns.acquire()
+        except TimeoutError:
+            await question.failed(BUSY)
+            return False
+        try:
+            turn = await self._rooms.get(question.room).answer(question.text, question.send)
+        finally:
+            self._turns.release()
+        if question.lost is not None:
+            raise question.lost
         if turn.outcome is Outcome.ANSWERED:
             return True
         if turn.outcome is not Outcome.GONE:
@@ -82,7 +105,7 @@ class Answerer:
     async def forget(self, own: str) -> None:
         """Forget a conversation that was its connection's own."""
         self._rooms.forget(own)
-        with contextlib.suppress(EngineUnavailable):  # then there is nothing to forget
+        with contextlib.suppress(EngineError):  # then there is nothing to forget
             (await self._engines.llm.get(timeout=0.1)).forget(own)
 
 
@@ -107,6 +130,7 @@ class Question:
     ) -> None:
         self.text = text
         self.room = room
+        self.lost: Exception | None = None  # how the peer was, in mid-answer
         self._answerer = answerer
         self._context = context
         self._write = write
@@ -136,6 +160,7 @@ class Question:
                 await self._write(HandledStart(context=self._context))
             await self._write(HandledChunk(f" {piece}" if self._said else piece))
         except (ConnectionClosed, ProtocolError) as exc:
+            self.lost = exc
             raise PeerGone(str(exc)) from exc
         self._said.append(piece)
 

@@ -15,7 +15,7 @@ from wyoming.tts import Synthesize
 from wyoming.vad import VoiceStarted, VoiceStopped
 from wyoming.wake import Detection
 
-from hub.conversation.pipeline import PeerGone
+from hub.conversation.peer import PeerGone
 from hub.conversation.room import Room
 from hub.conversation.turn import Mark, Outcome, Turn
 from protocol.audio import SPEECH, BadFormat, Converter, PcmFormat

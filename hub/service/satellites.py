@@ -8,6 +8,7 @@ from wyoming.event import Event
 
 from hub.certificate import load_certificate
 from hub.config import Settings, state_folder
+from hub.conversation.patience import where
 from hub.conversation.room import Rooms
 from hub.pairings import Pairings
 from hub.service.admission import (
@@ -21,8 +22,8 @@ from hub.service.admission import (
 )
 from hub.service.dialler import SatelliteDialler
 from hub.service.link import SatelliteLink
-from protocol.connection import Connection, Limits, MalformedFrame
-from protocol.extensions import introduction_of
+from protocol.connection import Connection, Limits, MalformedFrame, ProtocolError
+from protocol.extensions import Accepted, introduction_of
 from protocol.settings import ConfigError
 from protocol.throttle import Throttle
 from protocol.tls import server_context
@@ -94,8 +95,11 @@ class SatelliteServer:
             await self._admission.load()
             certificate = await asyncio.to_thread(load_certificate, state_folder())
             return await asyncio.to_thread(server_context, certificate.path)
-        except OSError as exc:  # else it would look like an address that is taken
-            raise ConfigError(f"certificate and pairings in {state_folder()}: {exc}") from exc
+        except OSError as exc:
+            text = f"certificate and pairings in {state_folder()}: {exc}"
+            if isinstance(exc, PermissionError | ssl.SSLError):
+                raise ConfigError(text) from exc
+            raise OSError(text) from exc  # a full disk, a lock that is held: it may pass
 
     async def close(self) -> None:
         """Send all satellites away, stop dialling and listening."""
@@ -109,21 +113,34 @@ class SatelliteServer:
     async def _watch(self) -> None:
         """Let new pairings count at once, and satellites go whose pairing was revoked."""
         loop = asyncio.get_running_loop()
-        written = loop.time()
+        written, told, changed = loop.time(), "", False
         while True:
             await asyncio.sleep(_LOOK_AGAIN)
-            if loop.time() - written > _STILL_HERE:
-                written = loop.time()
-                for room, (_, digest) in self._connected.items():
-                    self._admission.saw(room, digest)
-            if await self._admission.refresh():
-                await asyncio.gather(*(self._revoke(room) for room in list(self._connected)))
+            try:
+                if loop.time() - written > _STILL_HERE:
+                    written = loop.time()
+                    for room, (_, digest) in self._connected.items():
+                        self._admission.saw(room, digest)
+                changed = await self._admission.refresh() or changed
+                if changed:
+                    await self._revoke()
+                    changed = False
+                told = ""
+            except Exception as exc:  # a bug, but without this loop nobody is ever revoked
+                if (bug := where(exc)) != told:
+                    _LOGGER.error("pairings: not looked at: %s (trying again)", bug)
+                told = bug
 
-    async def _revoke(self, room: str) -> None:
-        connection, digest = self._connected[room]
-        if digest is not None and not self._admission.holds(room, digest):
+    async def _revoke(self) -> None:
+        """Send away whoever would not be let in now."""
+        gone = [
+            (room, connection)
+            for room, (connection, digest) in self._connected.items()
+            if digest is not None and not self._admission.holds(room, digest)
+        ]
+        for room, _ in gone:
             _LOGGER.warning("%s: its pairing was revoked or made anew; sent away", room)
-            await dismiss(connection, "revoked")
+        await asyncio.gather(*(dismiss(connection, "revoked") for _, connection in gone))
 
     async def _serve(self, connection: Connection) -> None:
         introduced = await self._admission.introduced(connection)
@@ -133,6 +150,10 @@ class SatelliteServer:
         if room not in self._connected and len(self._connected) >= self._settings.max_satellites:
             _LOGGER.warning("%s: %s is one satellite too many", connection.peer, room)
             await dismiss(connection, "too-many-connections", "The hub takes no more satellites")
+            return
+        if introduced.check:  # as the satellite's doctor does, beside the satellite that is here
+            _LOGGER.info("%s: only asked whether %s would be let in: yes", connection.peer, room)
+            await connection.write(Accepted(room))
             return
         try:
             await self._drive(connection, introduced)
@@ -149,7 +170,13 @@ class SatelliteServer:
             name = introduction.room
         if not isinstance(name, str):
             raise MalformedFrame("info: it names no satellite")
-        await self._drive(connection, Introduced(room_name(name), phrases_of(info)))
+        room = room_name(name)
+        if self._admission.is_paired(room) or self._connected.get(room, (None, None))[1]:
+            # It shows no token, and would hear what that room remembers.
+            text = f"{room!r} is a paired satellite's room; give this satellite another name"
+            await dismiss(connection, "wrong-room", text)
+            raise ProtocolError(text)
+        await self._drive(connection, Introduced(room, phrases_of(info)))
 
     async def _drive(self, connection: Connection, introduced: Introduced) -> None:
         room, digest = introduced.room, introduced.digest

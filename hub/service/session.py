@@ -236,7 +236,7 @@ class Session:
         # Of the other kinds there is one program each.
 
     async def _refuse(self, code: str, text: str, *, linger: bool = True) -> None:
-        """Say why, and `linger` for the peer to take it: hanging up on unread data would lose it."""
+        """Say why; `linger` for the peer to take it, as hanging up on unread data would lose it."""
         _LOGGER.info("%s: refused: %s", self._connection.peer, code)
         with contextlib.suppress(ProtocolError, ConnectionClosed, TimeoutError):
             async with asyncio.timeout(_REFUSAL_TIME):

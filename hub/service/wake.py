@@ -1,12 +1,20 @@
 """`detect`: wake words in a peer's sound, as soon as they are heard."""
 
+from typing import Any
+
 from wyoming.event import Event
 from wyoming.wake import Detection, NotDetected
 
 from hub.conversation.patience import answer_of
 from hub.engines.base import BadInput, WakeWord, WakeWordStream
 from hub.engines.supervisor import Supervised
-from hub.service.request import LOADING_PATIENCE, RequestError, Write, texts_in
+from hub.service.request import (
+    LOADING_PATIENCE,
+    RequestError,
+    Write,
+    optional_object,
+    texts_in,
+)
 from hub.service.sound import IncomingSound
 from protocol.audio import SPEECH
 
@@ -32,7 +40,8 @@ class WakeListener:
         Raises:
             MalformedFrame: it is not as Wyoming has it.
         """
-        return Listening(self, texts_in(event, "names") or None, program, write)
+        names, context = texts_in(event, "names") or None, optional_object(event, "context")
+        return Listening(self, names, program, context, write)
 
     async def listen(self, request: "Listening") -> bool:
         """Report what is heard; say whether anything was."""
@@ -62,6 +71,7 @@ class Listening:
         listener: does the work.
         names: what to listen for; None for whatever is configured.
         program: the kind of model, or None.
+        context: what the peer sent with it, and gets back.
         write: sends to the peer.
     """
 
@@ -70,11 +80,13 @@ class Listening:
         listener: WakeListener,
         names: list[str] | None,
         program: str | None,
+        context: dict[str, Any] | None,
         write: Write,
     ) -> None:
         self.names = names
         self.program = program
         self.sound = IncomingSound()
+        self._context = context
         self._listener = listener
         self._write = write
 
@@ -89,9 +101,9 @@ class Listening:
     async def run(self) -> None:
         """Send a `detection` for each wake word; `not-detected` at the end where there was none."""
         if not await self._listener.listen(self):
-            await self._write(NotDetected())
+            await self._write(NotDetected(context=self._context))
 
     async def detected(self, name: str, position: int) -> None:
         """Report a wake word that was heard `position` samples into the sound."""
         ms = (self.sound.first_ms or 0) + round(1000 * position / SPEECH.rate)
-        await self._write(Detection(name=name, timestamp=ms))
+        await self._write(Detection(name=name, timestamp=ms, context=self._context))

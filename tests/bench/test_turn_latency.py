@@ -87,7 +87,7 @@ async def test_turn_latency(site, tmp_path, voice, ask):
             await hub.wait_for(r"turn ended: (\S+)", nth=number, timeout=90)
         resident = psutil.memory_info().rss
         hub_resident = hub.memory()
-    with sqlite3.connect(tmp_path / "hub.db") as store:
+    with sqlite3.connect(house.store) as store:
         rows = store.execute("SELECT outcome, stages FROM turns ORDER BY began").fetchall()
     assert [outcome for outcome, _ in rows] == ["answered"] * len(asked)
     moments: dict[str, list[float]] = {}

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 
+import msgspec
 import pytest
 from scripted import QUIET, VOICE, ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad
 from service_port import ScriptedWake
@@ -14,7 +15,9 @@ from wyoming.snd import Played
 
 import hub.app
 from hub.app import Hub
+from hub.commands import serve
 from hub.config import LinkSettings, LogSettings, ServiceSettings, Settings, StoreSettings
+from hub.engines.base import EngineError
 from protocol.connection import Connection
 from protocol.extensions import Introduction, introduce
 from protocol.transport import connect
@@ -119,10 +122,49 @@ async def test_a_hub_can_be_stopped_before_it_is_ready(settings, monkeypatch):
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+async def test_a_hub_is_ready_without_wake_words_and_says_what_they_lack(
+    settings, monkeypatch, capsys
+):
+    broken = True
+
+    async def load(self):
+        if broken:
+            raise EngineError("no such file: hey_parrot.tflite")
+
+    monkeypatch.setattr(ScriptedWake, "load", load)
+    monkeypatch.setattr(serve, "_LOOK", 0.02)
+    said = ""
+    async with running(settings) as (house, uri):
+        announcing = asyncio.create_task(serve._announce(house, uri))
+        while "no wake words" not in said:
+            said += capsys.readouterr().out
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        broken = False
+        await announcing
+    said += capsys.readouterr().out
+    assert [line.partition(" after ")[0] for line in said.splitlines()] == [
+        "ready",
+        "no wake words for clients: no such file: hey_parrot.tflite",
+        "wake words are loaded",
+    ]
+
+
+async def test_only_an_address_that_is_taken_is_said_to_be(settings, tmp_path):
+    missing = msgspec.structs.replace(
+        settings, link=LinkSettings(listen=f"unix://{tmp_path}/no/such/folder")
+    )
+    second = Hub(missing)
+    with pytest.raises(OSError, match=r"link\.listen") as caught:
+        await second.start()
+    assert "running already" not in str(caught.value)
+    await second.close()
+
+
 async def test_an_address_that_is_taken_is_said_so_and_nothing_is_left(settings):
     async with running(settings):
         second = Hub(settings)
-        with pytest.raises(OSError, match="socket"):
+        with pytest.raises(OSError, match=r"socket.*is a hub running already"):
             await second.start()
         await second.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}

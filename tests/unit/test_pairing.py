@@ -1,6 +1,7 @@
 """Pairing: the string, what either side keeps of it, and the commands."""
 
 import re
+import socket
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import TemporaryDirectory
@@ -371,6 +372,24 @@ def test_the_address_is_the_one_that_is_listened_on_if_that_is_a_certain_one(hom
     arguments = ["pair", "--room", "den", "--listen", "tls://192.168.7.7:5"]
     assert hub_main(arguments) == 0
     assert Pairing.from_text(capsys.readouterr().out).hub == "tls://192.168.7.7:5"
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_the_address_is_of_a_kind_that_is_listened_on(homes, capsys, monkeypatch, both):
+    monkeypatch.setattr("socket.has_dualstack_ipv6", lambda: both)
+    tried = []
+
+    class Probe(socket.socket):
+        def connect(self, address):
+            tried.append(self.family)
+            raise OSError("no route")
+
+    monkeypatch.setattr("socket.socket", Probe)
+    for listen, kinds in (("0.0.0.0", [4]), ("[::]", [4, 6] if both else [6])):
+        tried.clear()
+        assert hub_main(["pair", "--room", "den", "--listen", f"tls://{listen}:5"]) != 0
+        assert "--address" in capsys.readouterr().err
+        assert tried == [{4: socket.AF_INET, 6: socket.AF_INET6}[kind] for kind in kinds]
 
 
 def test_satellites_are_listed_and_revoked(homes, capsys):

@@ -1,18 +1,20 @@
 """`transcript` → `handled` on the service port, over real sockets."""
 
 import asyncio
+import contextlib
 
 import pytest
-from scripted import ScriptedLlm
+from scripted import ScriptedLlm, ScriptedStt, Speech
 from service_port import quick, service_port
 from wyoming.asr import Transcript
 from wyoming.event import Event
 
 from hub.conversation.pipeline import APOLOGY
-from hub.conversation.turn import Outcome
+from hub.conversation.turn import Mark, Outcome
 from hub.engines.base import EngineError
 from hub.engines.supervisor import EngineState
 from hub.service import handle
+from protocol.connection import WriteTimeout
 
 ANSWER = "Sure, the capital of France is Paris. It lies on the Seine."
 
@@ -134,6 +136,140 @@ async def test_a_model_that_is_not_loaded_is_said_in_words():
         assert (await client.expect("not-handled")).data["text"] == handle.NOT_READY
 
 
+@pytest.mark.parametrize("text", ["", " \n"])
+async def test_no_question_is_said_in_words_and_without_the_model(text):
+    async with service_port() as port, port.client() as client:
+        await client.send(ask(text, "a"))
+        assert (await client.expect("not-handled")).data["text"] == handle.NOTHING_ASKED
+        assert port.bench.llm.work.calls == 0
+        await client.send(ask("hello there", "a"))
+        await client.expect("handled")
+
+
+async def test_an_empty_id_is_none():
+    async with service_port() as port:
+        for _ in range(2):
+            async with port.client() as client:
+                await client.send(ask("hello there", ""))
+                await client.expect("handled")
+        assert [said_before(prompt) for prompt in port.bench.llm.prompts] == [[], []]
+
+
+async def test_a_model_that_cannot_forget_is_no_error(caplog):
+    def broken(_):
+        raise EngineError("it is being closed")
+
+    bench = quick()
+    bench.llm.forget = broken
+    async with service_port(bench) as port, port.client() as client:
+        await client.send(ask("hello there"))
+        await client.expect("handled")
+    assert "it is being closed" not in caplog.text
+
+
+class NarrowLlm(ScriptedLlm):
+    """Has few sequences and gives them to whoever came first, as the real one."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.sequences = asyncio.Semaphore(4)
+
+    def generate(self, room, messages, *, max_tokens):
+        generation = super().generate(room, messages, max_tokens=max_tokens)
+        return NarrowGeneration(generation, self.sequences)
+
+
+class NarrowGeneration:
+    def __init__(self, generation, sequences) -> None:
+        self.stats = generation.stats
+        self._generation = generation
+        self._sequences = sequences
+        self._has_one = False
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self) -> str:
+        if not self._has_one:
+            await self._sequences.acquire()
+            self._has_one = True
+        return await anext(self._generation)
+
+    async def aclose(self) -> None:
+        await self._generation.aclose()
+        if self._has_one:
+            self._has_one = False
+            self._sequences.release()
+
+
+async def test_many_questions_at_once_keep_no_room_waiting():
+    bench = quick(llm=NarrowLlm(first=0.2, each=0.05), stt=ScriptedStt(seconds=0.02))
+    async with service_port(bench) as port, contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(port.client()) for _ in range(20)]
+        for number, client in enumerate(clients):
+            await client.send(ask("what is the capital of france", f"{number}"))
+        async with asyncio.timeout(5):
+            while not bench.llm.work.times:
+                await asyncio.sleep(0.01)
+        turn, _ = await bench.say(Speech(0.1, 0.6))
+        assert turn.outcome is Outcome.ANSWERED
+        assert turn.record.between(Mark.TRANSCRIPT, Mark.FIRST_TOKEN) < 0.6
+        for client in clients:
+            await client.expect("handled")
+
+
+async def test_a_question_that_waits_for_too_long_is_told_so(monkeypatch):
+    monkeypatch.setattr(handle, "_TURN_PATIENCE", 0.3)
+    bench = quick(llm=ScriptedLlm("word " * 200, first=0.01, each=0.005))
+    async with service_port(bench) as port, port.client() as one, port.client() as two:
+        await one.send(ask("first", "a"))
+        await two.send(ask("second", "b"))
+        await one.expect("handled-start")
+        await two.expect("handled-start")
+        async with port.client() as three:
+            await three.send(ask("third", "c"))
+            assert (await three.expect("not-handled")).data["text"] == handle.BUSY
+            await one.expect("handled")
+            await two.expect("handled")
+            await three.send(ask("once more", "c"))  # the connection stays
+            await three.expect("handled")
+
+
+async def test_who_goes_while_it_waits_is_waited_for_by_nobody():
+    bench = quick(llm=ScriptedLlm("word " * 4000, first=0.01, each=0.005))
+    async with service_port(bench) as port, port.client() as one, port.client() as four:
+        async with port.client() as two:
+            await one.send(ask("first", "a"))
+            await two.send(ask("second", "b"))
+            await one.expect("handled-start")
+            await two.expect("handled-start")
+            async with port.client() as three:
+                await three.send(ask("third", "c"))
+                await asyncio.sleep(0.1)
+            bench.llm.text = "Hello there, my friend."
+            await four.send(ask("fourth", "d"))
+        await four.expect("handled")
+        assert [prompt[-1].content for prompt in bench.llm.prompts] == ["first", "second", "fourth"]
+
+
+async def test_a_peer_that_takes_nothing_in_mid_answer_ends_its_connection():
+    sent = []
+
+    async def write(event) -> None:
+        sent.append(event.event().type)
+        if sent[-1] == "handled-chunk":
+            raise WriteTimeout("it took nothing for 30 s")
+
+    async with service_port() as port:
+        bench = port.bench
+        answerer = handle.Answerer(bench.engines, bench.rooms, "en")
+        question = answerer.request(ask("what is the capital of france", "a").event(), "own", write)
+        with pytest.raises(WriteTimeout):
+            await question.run()
+        assert sent == ["handled-start", "handled-chunk"]
+        assert bench.ended[0].outcome is Outcome.GONE
+
+
 async def test_a_reply_without_words_is_an_honest_answer():
     async with service_port(quick(llm=ScriptedLlm("..."))) as port, port.client() as client:
         await client.send(ask("hello there", "a"))
@@ -152,6 +288,7 @@ async def test_a_reply_without_words_is_an_honest_answer():
             Event("transcript", {"text": "hi", "context": {"conversation_id": "x" * 201}}),
             "malformed",
         ),
+        (Event("transcript", {"text": "hi", "context": {"conversation_id": []}}), "malformed"),
         (Event("transcript", {"text": "hi", "language": "de"}), "unsupported-language"),
         (Event("transcript", {"text": "x" * 2001}), "too-long"),
         (Event("recognize", {"text": "hi"}), "unsupported"),

@@ -59,6 +59,14 @@ async def test_a_program_that_was_selected_listens():
         assert port.wake.asked == [(None, "openwakeword")]
 
 
+async def test_the_context_comes_back_with_whatever_is_heard():
+    async with service_port() as port, port.client() as client:
+        for sound, answer in ((WORD, "detection"), (QUIET, "not-detected")):
+            await client.send(Detect(["alexa"], context={"room": "hall"}))
+            await client.send_sound(sound)
+            assert (await client.expect(answer)).data["context"] == {"room": "hall"}
+
+
 async def test_many_streams_are_listened_to_at_once():
     async with service_port() as port:
 
@@ -79,6 +87,7 @@ async def test_many_streams_are_listened_to_at_once():
     [
         (Detect(["hey_you"]).event(), "unknown-wake-word"),
         (Event("detect", {"names": "alexa"}), "malformed"),
+        (Event("detect", {"context": "hall"}), "malformed"),
     ],
 )
 async def test_a_bad_request_is_refused(event, code):

@@ -14,6 +14,7 @@ from scripted import (
 )
 
 from hub.conversation.pipeline import APOLOGY, NO_ANSWER
+from hub.conversation.room import Rooms
 from hub.conversation.turn import Mark, Outcome, Turn
 from hub.engines.base import EngineError
 
@@ -314,6 +315,28 @@ async def test_what_is_stale_is_dropped():
     assert turn.is_current(turn.revision)
     turn.end(Outcome.ANSWERED)
     assert not turn.is_current(turn.revision)
+
+
+async def test_a_room_whose_next_question_waits_does_not_make_place(monkeypatch):
+    monkeypatch.setattr("hub.conversation.room._MOST_ROOMS", 1)
+    bench = await Bench().open()
+    kept = []
+
+    def ended(turn):
+        rooms.get("hall")  # the first time, between the two questions
+        kept.append(rooms._rooms.get("den") is room)
+
+    rooms = Rooms(bench.pipeline, bench.settings.memory, ended)
+    room = rooms.get("den")
+
+    async def send(clause):
+        pass
+
+    questions = [asyncio.create_task(room.answer(text, send)) for text in ("one", "two")]
+    await asyncio.gather(*questions)
+    assert kept == [True, True]
+    rooms.get("cellar")
+    assert "den" not in rooms._rooms  # now it may be forgotten
 
 
 async def test_two_rooms_at_once_are_both_answered():
