@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -93,6 +94,11 @@ class Room:
             assert time.monotonic() < deadline, (self.folder / "pulseaudio.log").read_text()
             await asyncio.sleep(0.05)
         self._recordings = [self._record("box", "heard.pcm"), self._record("air", "said.pcm")]
+
+    def hang(self) -> None:
+        """Have the daemon answer nobody any more."""
+        assert self._daemon is not None
+        self._daemon.send_signal(signal.SIGSTOP)
 
     def stall_loudspeaker(self, stalled: bool) -> None:
         """Have the loudspeaker take no more sound, or again; nobody is told."""

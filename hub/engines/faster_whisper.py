@@ -64,7 +64,7 @@ class FasterWhisper:
         try:
             from faster_whisper import WhisperModel
         except ImportError as exc:
-            raise EngineUnavailable(f"faster-whisper: {exc}; install parlour[hub]") from exc
+            raise EngineUnavailable(f"faster-whisper: {exc}; install the extra 'hub'") from exc
         if not self._model_path.is_dir():
             raise EngineUnavailable(f"faster-whisper: no folder {self._model_path}")
         try:

@@ -39,7 +39,7 @@ class Hibari:
         try:
             from hibari import Hibari as Model
         except ImportError as exc:
-            raise EngineUnavailable(f"hibari: {exc}; install parlour[hub]") from exc
+            raise EngineUnavailable(f"hibari: {exc}; install the extra 'hub'") from exc
         model = Model(threads=self._threads)
         model("Ready.", seed=_SEED)
         return model

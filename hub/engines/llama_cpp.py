@@ -209,7 +209,7 @@ class LlamaCpp:
 
             from hub.engines.llama_context import LlamaContext
         except Exception as exc:  # it loads shared libraries, which can fail in any way
-            loaded(EngineUnavailable(f"llama.cpp: {exc}; install parlour[hub]"))
+            loaded(EngineUnavailable(f"llama.cpp: {exc}; install the extra 'hub'"))
             return
         try:
             context = LlamaContext(

@@ -88,7 +88,7 @@ def _open() -> Any:
     try:
         import onnxruntime
     except ImportError as exc:
-        raise EngineUnavailable(f"silero: {exc}; install parlour[hub]") from exc
+        raise EngineUnavailable(f"silero: {exc}; install the extra 'hub'") from exc
     package = find_spec("faster_whisper")
     folders = (package.submodule_search_locations or []) if package else []
     for folder in folders:
@@ -99,4 +99,4 @@ def _open() -> Any:
             return onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-    raise EngineUnavailable("silero: faster-whisper brings its model; install parlour[hub]")
+    raise EngineUnavailable("silero: faster-whisper brings its model; install the extra 'hub'")

@@ -47,6 +47,16 @@ class Word:
     refractory: float
 
 
+def hear(word: Word, pcm: bytes) -> list[Score]:
+    """Return what one word's model says of 16 kHz mono 16-bit sound.
+
+    Raises:
+        EngineError: it cannot be loaded.
+    """
+    scorer = _MicroWakeWords([word]) if word.program == MICRO else _OpenWakeWords([word])
+    return list(scorer.score(pcm))
+
+
 class Detector:
     """Hears several words in one stream. Blocking: it belongs on the engine's thread.
 

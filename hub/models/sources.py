@@ -53,13 +53,14 @@ def download_wheel(package: Package, into: Path, tick: Callable[[int], None]) ->
     wheels, log = into / "wheels", into / "pip.log"
     options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-cache-dir"]
     options += ["--no-input", "--progress-bar=off", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "download", *options]
+    # -P: `-m pip` must not find a pip.py of somebody else's
+    command = [sys.executable, "-P", "-m", "pip", "download", *options]
     command += [f"--dest={wheels}", package.requirement]
     with (
         log.open("wb") as output,
         subprocess.Popen(
             command,
-            cwd=into,  # `-m pip` must not find a pip.py of somebody else's
+            cwd=into,
             env=os.environ | {"TMPDIR": str(into), "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -6,10 +6,12 @@ So each device has a process of its own, which can be ended at any time; see dev
 
 The first line on the standard output says in JSON what was opened, or what went wrong. Then, from a
 microphone: messages of `HEADER` and sound. From a speaker: one byte for each block that it wants
-next, which is to come on the standard input. When that ends, so does the process.
+next, which is to come on the standard input. When that ends, so does the process; and when the
+satellite dies.
 """
 
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
@@ -34,18 +36,24 @@ from satellite.audio.portaudio import (
 
 HEADER = struct.Struct("<II")
 """Before each microphone message: its bytes of sound, and the bytes lost so far."""
-BLOCK_SECONDS = {Direction.INPUT: 0.016, Direction.OUTPUT: 0.02}
+BLOCK_SECONDS = 0.016
 """What one callback takes or gives."""
 SAMPLE_BYTES = 2
 STOPPED = 3
 """Exit code: the stream ended by itself."""
 
+MOST_AHEAD = 12
+"""Blocks, 192 ms, that a speaker may ask for before it plays them."""
+
+_LEAST_AHEAD = 2  # blocks: one that is played, and one that the satellite makes meanwhile
+_BLOCKS_TO_JUDGE = 300  # 5 s
 _BLOCKS_A_MESSAGE = 2  # 32 ms: the satellite is woken once a frame
 _WAITING_SECONDS = 1.0  # sound that waits for a busy satellite; what comes then is lost
 _MOST_PIPE_BYTES = 1 << 20  # what anybody may ask of Linux
 _LOOK_SECONDS = 0.4
 _CONTINUE = 0  # paContinue
 _STDIN, _STDOUT = 0, 1
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl: a signal for when the thread ends that started us
 
 
 class Ears:
@@ -86,17 +94,34 @@ class Ears:
 
 
 class Mouth:
-    """Plays what the satellite sends, one block ahead, and silence rather than wait for it.
+    """Plays what the satellite sends, some blocks ahead, and silence rather than wait for it.
+
+    How many ahead follows what the sound system does: it may ask for several blocks at once, and
+    each that then is missing is a gap. What is ahead is heard after the satellite's last word,
+    though, so it is no more than was needed lately.
 
     Args:
         frame_bytes: bytes of one sample of every channel.
+        block_frames: samples of a block.
+        most_bytes: how much may be on its way at once.
     """
 
-    def __init__(self, frame_bytes: int) -> None:
+    def __init__(self, frame_bytes: int, block_frames: int, most_bytes: int = 1 << 16) -> None:
         self._frame_bytes = frame_bytes
+        self._block = frame_bytes * block_frames
+        self._most = max(_LEAST_AHEAD, min(MOST_AHEAD, most_bytes // self._block))
+        self._ahead = _LEAST_AHEAD  # blocks that are ready or on their way
         self._ready = bytearray()
-        self._asked = False
+        self._coming = 0  # bytes
+        self._began = False  # to get what it asked for
+        self._spare = self._most  # blocks that were always ready, in this while
+        self._looks = 0
         self._ended = threading.Event()
+
+    def begin_with(self, latency: float) -> None:
+        """Tell it how many seconds the sound system says to be behind; before the first block."""
+        blocks = _LEAST_AHEAD + round(latency / BLOCK_SECONDS)
+        self._ahead = min(blocks, self._most)
 
     def callback(
         self, _heard: bytes | None, frames: int, _time: object, _status: int
@@ -105,23 +130,43 @@ class Mouth:
         wanted = frames * self._frame_bytes
         with contextlib.suppress(OSError):
             self._fetch()
-            if len(self._ready) < 2 * wanted and not self._asked:
-                self._asked = _write(b"\0") == 1
-        if len(self._ready) < wanted:
-            return bytes(wanted), _CONTINUE
-        pcm = bytes(self._ready[:wanted])
-        del self._ready[:wanted]
-        return pcm, _CONTINUE
+        pcm = bytes(self._ready[:wanted]) if len(self._ready) >= wanted else b""
+        del self._ready[: len(pcm)]
+        self._adapt(missed=not pcm)
+        with contextlib.suppress(OSError):
+            self._ask()
+        return pcm or bytes(wanted), _CONTINUE
 
     def _fetch(self) -> None:
         try:
-            pcm = os.read(_STDIN, 1 << 16)
+            pcm = os.read(_STDIN, self._most * self._block)
         except BlockingIOError:
             return
-        self._asked = False
+        self._coming -= len(pcm)
         self._ready += pcm
         if not pcm:
             self._ended.set()
+
+    def _ask(self) -> None:
+        missing = self._ahead - (len(self._ready) + self._coming) // self._block
+        if missing > 0:
+            self._coming += self._block * _write(bytes(missing))
+
+    def _adapt(self, *, missed: bool) -> None:
+        """Have more ahead after a gap, and less when some of it was not needed for a while."""
+        ready = len(self._ready) // self._block
+        if missed:
+            if self._began:
+                self._ahead = min(self._ahead + 1, self._most)
+            self._spare, self._looks = self._most, 0
+            return
+        self._began = True
+        self._spare = min(self._spare, ready)
+        self._looks += 1
+        if self._looks >= _BLOCKS_TO_JUDGE:
+            # One stays: the satellite is not always as quick as it was in this while.
+            self._ahead = max(_LEAST_AHEAD, self._ahead - max(0, self._spare - 1))
+            self._spare, self._looks = self._most, 0
 
     def wait(self) -> bool:
         """Wait a moment; return whether the satellite wants no more."""
@@ -140,24 +185,37 @@ def _say(message: dict[str, Any]) -> None:
     os.write(_STDOUT, json.dumps(message).encode() + b"\n")
 
 
-def _widen_pipe(n_bytes: float) -> None:
+def _widen_pipe(descriptor: int, n_bytes: float) -> int:
+    """Have a pipe hold so much, or what it holds already; return what it holds, in bytes."""
     with contextlib.suppress(OSError):  # then the default has to do
-        fcntl.fcntl(_STDOUT, fcntl.F_SETPIPE_SZ, min(int(n_bytes), _MOST_PIPE_BYTES))
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, min(int(n_bytes), _MOST_PIPE_BYTES))
+    return fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
 
 
 def _open(
     pyaudio: Any, portaudio: Any, direction: Direction, device: Device, rate: int, channels: int
 ) -> tuple[Any, Ears | Mouth]:
-    end = Ears() if direction is Direction.INPUT else Mouth(SAMPLE_BYTES * channels)
+    frames = round(rate * BLOCK_SECONDS)
+    end: Ears | Mouth
+    if direction is Direction.INPUT:
+        _widen_pipe(_STDOUT, rate * channels * SAMPLE_BYTES * _WAITING_SECONDS)
+        end = Ears()
+    else:
+        # Twice what is asked for: a pipe's pages are seldom full.
+        frame = SAMPLE_BYTES * channels
+        room = _widen_pipe(_STDIN, 2 * MOST_AHEAD * frames * frame)
+        end = Mouth(frame, frames, room // 2)
     stream = portaudio.open(
         rate=rate,
         channels=channels,
         format=pyaudio.paInt16,
-        frames_per_buffer=round(rate * BLOCK_SECONDS[direction]),
+        frames_per_buffer=frames,
         stream_callback=end.callback,
         start=False,
         **{str(direction): True, f"{direction}_device_index": device.index},
     )
+    if isinstance(end, Mouth):
+        end.begin_with(stream.get_output_latency())
     return stream, end
 
 
@@ -177,8 +235,6 @@ def _serve(pyaudio: Any, portaudio: Any, request: dict[str, Any]) -> int:
     else:
         raise DeviceError(f'{KINDS[direction]} "{device.name}" cannot be opened: {problem}')
     _say({"device": device.name, "rate": rate, "channels": channels})
-    if direction is Direction.INPUT:
-        _widen_pipe(rate * channels * SAMPLE_BYTES * _WAITING_SECONDS)
     for descriptor in (_STDIN, _STDOUT):
         os.set_blocking(descriptor, False)
     stream.start_stream()
@@ -194,6 +250,15 @@ def _serve(pyaudio: Any, portaudio: Any, request: dict[str, Any]) -> int:
     return 0
 
 
+def _die_with_the_satellite() -> None:
+    """Also while a native call hangs, in which nothing of ours would see the pipes' end."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ends = select.poll()
+    ends.register(_STDIN, 0)
+    if any(event & select.POLLHUP for _, event in ends.poll(0)):  # it died before that
+        os._exit(1)
+
+
 def main(argument: str) -> int:
     """Serve one device until the standard input ends; or with "list", say what there is.
 
@@ -205,6 +270,7 @@ def main(argument: str) -> int:
     """
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to all of us; the satellite decides
         signal.signal(number, signal.SIG_IGN)
+    _die_with_the_satellite()
     try:
         pyaudio = load_pyaudio()
         try:

@@ -26,7 +26,9 @@ from satellite.audio.portaudio import KINDS, Device, Direction
 _LOGGER = logging.getLogger(__name__)
 _OPENS = 10.0  # seconds for a process to open its device; a sound server may be slow
 _FIRST_SOUND = 5.0  # seconds to get going; a sound server that slept takes 2 (seen)
-_STILL = 1.2  # seconds without any sound, and the device is gone
+# Seconds without any sound, and the device is gone. A machine whose cores are all busy was seen to
+# let one wait for more than 1.2.
+_STILL = 2.5
 _ENDS = 1.5  # seconds for a process to close its device; then it is killed
 _STEADY = 10.0  # seconds that a device works until a new loss is a new story
 _FIRST_RETRY = 0.5  # seconds; then doubled
@@ -113,7 +115,10 @@ class Pipe:
             raise Gone("closed")
         data = os.read(self._stdout, most)
         if not data:
-            code = self._process.wait(_ENDS)
+            try:
+                code = self._process.wait(_ENDS)
+            except subprocess.TimeoutExpired:
+                raise Gone("its process hangs while it ends") from None
             raise Gone("it stopped" if code == STOPPED else f"its process ended with code {code}")
         return data
 
@@ -248,7 +253,8 @@ def find_devices() -> list[Device]:
 
 def _start(argument: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "satellite.audio.device_child", argument],
+        # -P: not whatever lies in the current folder under the name of one of our modules.
+        [sys.executable, "-P", "-m", "satellite.audio.device_child", argument],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         # ALSA, JACK and PortAudio write pages while they look for devices: not for people.
@@ -261,7 +267,10 @@ def _first_line(pipe: Pipe) -> dict[str, Any]:
     line = b""
     while not line.endswith(b"\n"):
         line += pipe.read(1, _OPENS)  # no more, as sound follows
-    message: dict[str, Any] = json.loads(line)
+    try:
+        message: dict[str, Any] = json.loads(line)
+    except ValueError:
+        raise Gone(f"its process says {line[:80]!r}") from None
     if "error" in message:
         raise DeviceError(message["error"])
     return message

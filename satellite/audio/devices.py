@@ -6,6 +6,7 @@ from typing import Protocol
 
 from protocol.audio import PcmFormat
 from satellite.audio.error import DeviceError as DeviceError
+from satellite.audio.error import UnknownDevice as UnknownDevice
 
 FRAME_SAMPLES = 512
 """Samples in one microphone frame: 32 ms at 16 kHz, what voice activity detection takes at once.
@@ -73,7 +74,7 @@ def open_microphone(
         channel: which of them to hear, counted from 1; None mixes them.
 
     Raises:
-        DeviceError: no such kind of device; the message lists what there is.
+        UnknownDevice: no such kind of device; the message lists what there is.
     """
     from satellite.audio import wave_files
 
@@ -88,7 +89,7 @@ def open_microphone(
         return wave_files.WaveMicrophone(Path(place), delay=delay)
     if kind == "spool" and place:
         return wave_files.SpoolMicrophone(Path(place))
-    raise DeviceError(f"no microphone {name!r}: expected {MICROPHONES}")
+    raise UnknownDevice(f"no microphone {name!r}: expected {MICROPHONES}")
 
 
 def open_speaker(name: str, *, rate: int) -> Speaker:
@@ -101,7 +102,7 @@ def open_speaker(name: str, *, rate: int) -> Speaker:
         rate: its sample rate in Hz; 16-bit mono.
 
     Raises:
-        DeviceError: no such kind of device; the message lists what there is.
+        UnknownDevice: no such kind of device; the message lists what there is.
     """
     from satellite.audio import wave_files
 
@@ -115,4 +116,4 @@ def open_speaker(name: str, *, rate: int) -> Speaker:
         return wave_files.WaveSpeaker(None, audio_format)
     if kind == "wave" and place:
         return wave_files.WaveSpeaker(Path(place), audio_format)
-    raise DeviceError(f"no speaker {name!r}: expected {SPEAKERS}")
+    raise UnknownDevice(f"no speaker {name!r}: expected {SPEAKERS}")

@@ -3,3 +3,7 @@
 
 class DeviceError(Exception):
     """A microphone or speaker that cannot be opened, or that failed; the message names it."""
+
+
+class UnknownDevice(DeviceError):
+    """Settings call a device what none of ours can ever be called; no other try will help."""

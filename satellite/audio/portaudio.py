@@ -15,8 +15,8 @@ from satellite.audio.error import DeviceError
 
 DEFAULT = "default"
 NO_PYAUDIO = (
-    "no sound devices without pyaudio: apt-get install portaudio19-dev python3-dev gcc, then "
-    'pip install "parlour[mic]" (in a checkout: make mic)'
+    "no sound devices without pyaudio: apt-get install portaudio19-dev python3-dev gcc, then in "
+    "Parlour's folder pip install '.[mic]' (or make mic)"
 )
 _MOST_CHANNELS = 8  # a device that claims more does not tell how many it has: a sound server's
 _USUAL_RATES = (48000, 44100)  # Hz

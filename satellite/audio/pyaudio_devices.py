@@ -9,15 +9,16 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 import numpy as np
 
 from protocol.audio import SPEECH, Chunker, Converter, PcmFormat
-from satellite.audio.device_child import BLOCK_SECONDS, HEADER, SAMPLE_BYTES
+from satellite.audio.device_child import BLOCK_SECONDS, HEADER, MOST_AHEAD, SAMPLE_BYTES
 from satellite.audio.device_process import DeviceProcess, Opened, Pipe, Request
 from satellite.audio.devices import FRAME_SAMPLES, Source
 from satellite.audio.portaudio import Direction
 
 _LOGGER = logging.getLogger(__name__)
 _MAX_WAITING = 32  # frames, one second, that wait for a busy satellite; what is older is lost
-_PRIMING = 25  # blocks that PortAudio may ask for before it knows whether the device works
-_PULL_SECONDS = BLOCK_SECONDS[Direction.OUTPUT]
+# Blocks that are asked for before anybody knows whether the device works.
+_PRIMING = 25 + MOST_AHEAD
+_PULL_SECONDS = BLOCK_SECONDS
 
 
 class PyAudioMicrophone:
@@ -146,14 +147,14 @@ class PyAudioSpeaker:
         """Give one process what it asks for; in its thread."""
         form = PcmFormat(opened.rate, SAMPLE_BYTES, opened.channels)
         playback = Playback(source, self._format, form)
-        block = round(form.rate * BLOCK_SECONDS[Direction.OUTPUT])
+        block = round(form.rate * BLOCK_SECONDS)
         asked = 0
         while True:
-            pipe.read(1)
-            asked += 1
-            if asked > _PRIMING:
-                sounded()
-            pipe.write(playback.pull(block))
+            for _ in pipe.read(MOST_AHEAD):
+                asked += 1
+                if asked > _PRIMING:
+                    sounded()
+                pipe.write(playback.pull(block))
 
 
 class Playback:

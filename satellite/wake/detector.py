@@ -55,6 +55,9 @@ class Detector:
         """Forget what was heard; positions go on counting."""
         for scorer in self._scorers:
             scorer.reset()
+        self._last_above = {m.name: -_SAME_WORD for m in self.models}
+        self._above_since.clear()
+        self._undecided.clear()
 
     def _hit(self, score: Score) -> WakeHit | None:
         name, probability, position = score

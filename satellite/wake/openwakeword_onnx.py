@@ -38,7 +38,7 @@ class OnnxWakeWords:
         if package is None or package.origin is None:
             raise WakeError(
                 f"wake word {next(iter(words))!r}: an .onnx model needs Python < 3.12 and "
-                "`pip install parlour[openwakeword]`; a .tflite model does not"
+                "the extra 'openwakeword'; a .tflite model does not"
             )
         if features is None:
             features = Path(package.origin).parent / "resources" / "models"
@@ -59,6 +59,7 @@ class OnnxWakeWords:
                 melspec_model_path=str(features / _FEATURES[0]),
                 embedding_model_path=str(features / _FEATURES[1]),
             )
+            self._prime()  # a model of another kind fails only here
         except Exception as error:  # onnxruntime has no public base class of its errors
             raise WakeError(f"cannot load wake words {', '.join(words)}: {error}") from error
         for stem, outputs in self._model.model_outputs.items():
@@ -69,7 +70,6 @@ class OnnxWakeWords:
         ]
         self._heard = 0
         self._waiting = b""
-        self._prime()
 
     def score(self, pcm: bytes) -> list[Score]:
         """Hear the next audio; see `Scorer.score`. A model speaks up every 80 ms."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from satellite.config import WakeSettings, WordSettings
 from satellite.wake.base import Scorer, WakeError
 from satellite.wake.detector import Detector
+from satellite.wake.trial import try_model
 
 _DEFAULT = "hey_jarvis"
 _ONNX = "openwakeword, in ONNX"
@@ -101,19 +102,27 @@ def _open(program: str, models: dict[str, Path | None], settings: WakeSettings) 
         if program == "microwakeword":
             from satellite.wake.microwakeword import MicroWakeWords
 
+            _try(program, models)
             return MicroWakeWords(models)
         if program == "openwakeword":
             from satellite.wake.openwakeword import OpenWakeWords
 
+            _try(program, models)
             return OpenWakeWords(models)
         from satellite.wake.openwakeword_onnx import OnnxWakeWords
     except ImportError as error:
-        raise WakeError(f"{program}: {error}; install parlour[satellite]") from error
+        raise WakeError(f"{program}: {error}; install the extra 'satellite'") from error
     features = settings.onnx_features
     return OnnxWakeWords(
         {name: path for name, path in models.items() if path is not None},
         None if features is None else Path(features).expanduser(),
     )
+
+
+def _try(program: str, models: dict[str, Path | None]) -> None:
+    for name, path in models.items():
+        if path is not None:
+            try_model(program, name, path)
 
 
 def _id(name: str) -> str:

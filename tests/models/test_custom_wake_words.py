@@ -110,6 +110,12 @@ def test_a_file_that_is_no_onnx_model_is_refused(onnx, tmp_path):
         open_wake(WakeSettings(word=(table,), onnx_features=parrot(onnx).onnx_features))
 
 
+def test_an_onnx_model_of_another_kind_is_refused(onnx):
+    table = WordSettings("bad", model=str(onnx[1] / "embedding_model.onnx"))
+    with pytest.raises(WakeError, match="cannot load wake words bad"):
+        open_wake(WakeSettings(word=(table,), onnx_features=str(onnx[1])))
+
+
 @pytest.mark.skipif(find_spec("openwakeword") is not None, reason="the package is installed")
 def test_without_the_package_an_onnx_model_is_refused_with_what_to_install():
     with pytest.raises(WakeError, match=r"Python < 3\.12"):

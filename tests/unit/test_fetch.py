@@ -35,6 +35,7 @@ from hub.models.fetch import (
     path_of,
     verify,
 )
+from hub.models.sources import SourceFailed, download_wheel
 
 REPOSITORY_ROOT = Path(__file__).parents[2]
 
@@ -572,3 +573,11 @@ def test_an_engine_gets_the_folder_of_a_complete_model_or_is_told_what_to_run(
     flip(folder / "a.bin")
     with pytest.raises(ModelCorrupt, match=file.sha256):
         path_of("tiny", root)
+
+
+def test_pip_is_the_user_s_own_whatever_lies_in_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    (tmp_path / "pip.py").write_text("import os; os.mkdir('was run')")
+    with pytest.raises(SourceFailed, match="No matching distribution"):
+        download_wheel(Package("no-such-package", "1.0", {}), tmp_path, lambda _: None)
+    assert not (tmp_path / "was run").exists()

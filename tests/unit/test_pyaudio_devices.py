@@ -1,13 +1,16 @@
 """What is between a sound device's process and the satellite; the devices are in tests/e2e."""
 
 import asyncio
+import contextlib
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
 
 from protocol.audio import SPEECH, PcmFormat
@@ -18,6 +21,7 @@ from satellite.audio.devices import FRAME_SAMPLES, DeviceError, open_microphone,
 from satellite.audio.pyaudio_devices import Capture, Playback
 
 TIMEOUT = 20.0
+BLOCK = 384  # samples: 16 ms of 24 kHz
 
 
 def tone(rate, channels=1, seconds=1.0, hertz=440):
@@ -108,14 +112,61 @@ def test_the_microphone_s_callback_never_waits_and_loses_whole_messages(pipes):
 
 def test_the_speaker_s_callback_never_waits_and_plays_in_order(pipes):
     feed, drain = pipes
-    mouth = Mouth(2)
+    mouth = Mouth(2, 100)
     assert mouth.callback(None, 100, None, 0) == (bytes(200), 0)  # asks, and has nothing yet
-    assert os.read(drain, 10) == b"\0"
+    assert os.read(drain, 10) == bytes(2)
     assert mouth.callback(None, 100, None, 0) == (bytes(200), 0)  # and does not ask again
-    for number in range(1, 6):
+    os.write(feed, b"\1" * 200)
+    for number in range(2, 7):
         os.write(feed, bytes([number]) * 200)
-        assert mouth.callback(None, 100, None, 0) == (bytes([number]) * 200, 0)
+        assert mouth.callback(None, 100, None, 0) == (bytes([number - 1]) * 200, 0)
         assert os.read(drain, 10) == b"\0"
+
+
+class Listener:
+    """Plays a speaker's part: takes blocks of a tone in bursts, and answers in between."""
+
+    def __init__(self, pipes):
+        self.feed, self.drain = pipes
+        self.mouth = Mouth(2, BLOCK)
+        self.mouth.begin_with(0.04)  # as ALSA says for any sound server
+        self.tone = itertools.cycle(tone(24000, seconds=BLOCK / 24000, hertz=24000 / 96)[:, 0])
+        self.loud = True
+
+    def hear(self, blocks, burst):
+        """Return the loudest sample of each 4 ms."""
+        heard = b""
+        for number in range(blocks):
+            heard += self.mouth.callback(None, BLOCK, None, 0)[0]
+            if (number + 1) % burst == 0:
+                self.answer()
+        return np.abs(np.frombuffer(heard, "<i2")).reshape(-1, 96).max(1)
+
+    def answer(self):
+        with contextlib.suppress(BlockingIOError):
+            for _ in os.read(self.drain, 100):
+                samples = itertools.islice(self.tone, BLOCK)
+                pcm = np.fromiter(samples, "<i2").tobytes()
+                os.write(self.feed, pcm if self.loud else bytes(len(pcm)))
+
+
+@pytest.fixture
+def listener(pipes):
+    os.set_blocking(pipes[1], False)
+    return Listener(pipes)
+
+
+@pytest.mark.parametrize("burst", [1, 2, 3, 5, 8])
+def test_a_steady_tone_has_no_gaps_however_many_blocks_are_asked_for_at_once(listener, burst):
+    listener.hear(8 * burst, burst)
+    assert np.count_nonzero(listener.hear(400 * burst, burst) < 5000) == 0
+
+
+def test_little_is_heard_after_the_satellite_s_last_word_even_after_large_bursts(listener):
+    listener.hear(80, 8)
+    listener.hear(700, 1)
+    listener.loud = False
+    assert np.count_nonzero(listener.hear(20, 1) > 0) <= 2 * 4
 
 
 def start(code):
@@ -130,6 +181,7 @@ def start(code):
         ("import time; time.sleep(60)", "does not answer"),
         ("import sys; sys.exit(3)", "it stopped"),
         ("import os; os.abort()", "its process ended with code -6"),
+        ("import os, time; os.close(1); time.sleep(60)", "hangs while it ends"),
     ],
 )
 def test_a_process_that_hangs_or_ends_is_noticed_and_can_be_ended(code, message):
@@ -142,6 +194,45 @@ def test_a_process_that_hangs_or_ends_is_noticed_and_can_be_ended(code, message)
     assert process.returncode is not None
 
 
+@pytest.mark.parametrize(
+    "code", ["print('nonsense')", "import os, time; os.close(1); time.sleep(60)"]
+)
+def test_a_list_that_cannot_be_read_is_a_device_error(code, monkeypatch):
+    monkeypatch.setattr(device_process, "_start", lambda _: start(code))
+    with pytest.raises(DeviceError, match="the sound devices cannot be listed"):
+        device_process.find_devices()
+
+
+def test_a_device_process_runs_nothing_that_lies_in_the_current_folder(tmp_path, monkeypatch):
+    for name in ("json.py", "satellite.py"):
+        (tmp_path / name).write_text(f"import os; os.mkdir({str(tmp_path / 'was run')!r})")
+    monkeypatch.chdir(tmp_path)
+    with contextlib.suppress(DeviceError):  # no pyaudio
+        device_process.find_devices()
+    assert not (tmp_path / "was run").exists()
+
+
+def test_a_device_process_that_hangs_dies_with_its_satellite():
+    hangs = (
+        "import time; from satellite.audio import device_child as child;"
+        "child._die_with_the_satellite(); print(flush=True); time.sleep(60)"
+    )
+    satellite = start(
+        "import subprocess, sys, time;"
+        f"p = subprocess.Popen([sys.executable, '-c', {hangs!r}], stdin=-1, stdout=-1);"
+        "p.stdout.readline(); print(p.pid, flush=True); time.sleep(60)"
+    )
+    try:
+        child = psutil.Process(int(satellite.stdout.readline()))
+    finally:
+        satellite.kill()
+        satellite.wait()
+    gone, alive = psutil.wait_procs([child], timeout=3)
+    for process in alive:
+        process.kill()
+    assert gone == [child]
+
+
 @pytest.mark.skipif(importlib.util.find_spec("pyaudio") is not None, reason="pyaudio is installed")
 async def test_without_pyaudio_one_line_says_what_to_install():
     for opening in (
@@ -149,7 +240,7 @@ async def test_without_pyaudio_one_line_says_what_to_install():
         open_speaker("default", rate=24000).start(bytes),
     ):
         async with asyncio.timeout(TIMEOUT):
-            with pytest.raises(DeviceError, match=r"portaudio19-dev.*parlour\[mic\]"):
+            with pytest.raises(DeviceError, match=r"portaudio19-dev.*pip install '\.\[mic\]'"):
                 await opening
 
 

@@ -73,6 +73,28 @@ def test_a_word_that_stays_above_its_threshold_is_one_word_however_short_its_ref
     assert len(hits(Saying("a", said=dip), refractory=0)) == 1
 
 
+def after_a_reset_at(seconds, models, refractory=2.0):
+    detector = Detector([models], thresholds={}, refractory={"a": refractory})
+    found = []
+    for number in range(300):
+        if number == round(seconds * 100):
+            detector.reset()
+        found.append(detector.process(bytes(320)))
+    return [hit.position / 16000 for hit in found if hit is not None]
+
+
+def test_the_beginning_of_a_word_before_a_reset_is_not_made_whole_by_what_comes_after():
+    models = Saying("a", said=[(1.0, "a", 0.9), (1.08, "a", 0.9), (1.35, "a", 0.9)], hold=0.3)
+    models.said = [score for score in models.said if score.probability]
+    assert after_a_reset_at(1.2, models) == []
+
+
+def test_a_word_right_after_a_reset_is_a_new_one_however_lately_it_was_said_before():
+    said = [(1 + step * 0.08, "a", 0.9) for step in range(16)]
+    models = Saying("a", said=[*said, (2.4, "a", 0.9)])
+    assert after_a_reset_at(2.3, models, refractory=0.5) == [1.0, 2.4]
+
+
 def test_within_its_refractory_time_a_word_is_not_reported_again_and_not_later_either():
     said = [(1, "a", 0.9), (2.8, "a", 0.9), (2.9, "a", 0.9), (3.05, "a", 0.9), (4, "a", 0.9)]
     assert hits(Saying("a", said=said), refractory=2.0) == [("a", 1), ("a", 4)]
@@ -296,6 +318,16 @@ async def test_a_stream_for_a_word_or_program_that_is_not_there_is_refused(hub_w
         hub_words.stream(["hey_rhasspy"], "microwakeword")
     with pytest.raises(BadInput, match="no wake program 'snowboy'"):
         hub_words.stream(None, "snowboy")
+
+
+async def test_of_the_configured_words_those_listen_that_the_selected_program_has():
+    engine = WakeWords(HubWakeSettings(words=("hey_rhasspy", "alexa")))
+    await engine.load()
+    stream = engine.stream(None, "microwakeword")
+    assert [word.name for word in stream._words] == ["alexa"]
+    assert await stream.process(bytes(32000)) == []
+    await stream.close()
+    await engine.close()
 
 
 async def test_a_word_that_the_configured_program_lacks_is_anothers(hub_words):

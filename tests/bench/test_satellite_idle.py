@@ -1,0 +1,64 @@
+"""What a satellite takes: disk of an environment with nothing else, memory and processor time idle.
+
+The environment is made anew, with what pip fetches: the extra `satellite` alone.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+DISK, MEMORY, CORE = 150e6, 80e6, 0.03  # bytes, bytes, a share of one core
+IDLE = ("--hub", "tcp://127.0.0.1:1", "--microphone", "silence", "--speaker", "null")
+SETTLE, SECONDS, ROUNDS = 5.0, 10.0, 3
+
+
+def occupied(folder: Path) -> int:
+    """Return the bytes of disk that a folder takes, as du counts."""
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
+
+
+def share_of_a_core(process: psutil.Process) -> float:
+    before = process.cpu_times()
+    time.sleep(SECONDS)
+    after = process.cpu_times()
+    return (after.user + after.system - before.user - before.system) / SECONDS
+
+
+def test_an_idle_satellite_takes_little(tmp_path):
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=120)
+    pip = [environment / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+    constraints = ROOT / "deploy" / "constraints.txt"
+    subprocess.run(
+        [*pip, "-c", constraints, f"{ROOT}[satellite]"], check=True, cwd=tmp_path, timeout=600
+    )
+    (tmp_path / "home").mkdir()
+    own = {"HOME": str(tmp_path / "home"), "XDG_STATE_HOME": str(tmp_path / "state")}
+    satellite = subprocess.Popen(
+        [environment / "bin" / "python", "-m", "satellite", "run", *IDLE],
+        cwd=tmp_path,
+        env={**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, **own},
+    )
+    try:
+        time.sleep(SETTLE)
+        process = psutil.Process(satellite.pid)
+        shares = [share_of_a_core(process) for _ in range(ROUNDS)]
+        memory = process.memory_info().rss
+        assert satellite.poll() is None
+    finally:
+        satellite.terminate()
+        satellite.wait(timeout=15)
+    core = min(shares)  # whatever else the machine does makes it more, never less
+    disk = occupied(environment)  # now with the bytecode that it wrote
+    print(
+        f"satellite idle: {disk / 1e6:.0f} MB of disk, {memory / 1e6:.0f} MB of memory, "
+        f"{', '.join(f'{share:.1%}' for share in shares)} of a core"
+    )
+    assert disk < DISK
+    assert memory < MEMORY
+    assert core < CORE
