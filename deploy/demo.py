@@ -36,8 +36,15 @@ async def speak_question(text: str, path: Path) -> None:
         cwd=ROOT,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(START_TIMEOUT):
-        _, errors = await child.communicate()
+    try:
+        async with asyncio.timeout(START_TIMEOUT):
+            _, errors = await child.communicate()
+    except TimeoutError:
+        raise Failed(f"no question could be made in {START_TIMEOUT:g} s") from None
+    finally:
+        if child.returncode is None:  # it took too long, or the demo was interrupted
+            child.kill()
+            await child.wait()
     if child.returncode != 0:
         raise Failed(f"no question could be made: {errors.decode().strip()}")
 
@@ -115,7 +122,7 @@ def main() -> int:
         print(f"demo failed: {exc}", file=sys.stderr)
         return 1
     except OSError as exc:
-        print(f"demo failed: {exc}", file=sys.stderr)
+        print(f"demo failed: {str(exc) or type(exc).__name__}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):  # SIGINT, SIGTERM
         return 130

@@ -175,12 +175,47 @@ class Introduction:
         version: Version of the satellite's program.
         token: The secret that shows it was paired with this hub; None if it has none.
         area: The part of the house it is in, if that is known.
+        check: It only asks whether it would be let in: the hub answers `Accepted` or an error, and
+            hangs up. The satellite that is in the room stays.
     """
 
     room: str
     version: str
     token: str | None = field(default=None, repr=False)  # kept out of logs
     area: str | None = None
+    check: bool = False
+
+
+@dataclass(frozen=True)
+class Accepted(Eventable):
+    """The answer to an introduction that only checks. Hub to satellite.
+
+    Attributes:
+        room: The room as which the satellite would be let in.
+    """
+
+    room: str
+
+    @staticmethod
+    def is_type(event_type: str) -> bool:
+        """Tell whether an event of this type is one of these."""
+        return event_type == "accepted"
+
+    def event(self) -> Event:
+        """Return the event to send."""
+        return Event("accepted", {"room": self.room})
+
+    @staticmethod
+    def from_event(event: Event) -> Accepted:
+        """Read it from a received event.
+
+        Raises:
+            MalformedFrame: The room is missing or no string.
+        """
+        room = event.data.get("room")
+        if not isinstance(room, str):
+            raise MalformedFrame("room must be a string")
+        return Accepted(room)
 
 
 def introduce(info: Event, introduction: Introduction) -> Event:
@@ -193,11 +228,13 @@ def introduce(info: Event, introduction: Introduction) -> Event:
     Returns:
         A copy of the event with the introduction in its data.
     """
-    fields = {"room": introduction.room, "version": introduction.version}
+    fields: dict[str, str | bool] = {"room": introduction.room, "version": introduction.version}
     if introduction.token is not None:
         fields["token"] = introduction.token
     if introduction.area is not None:
         fields["area"] = introduction.area
+    if introduction.check:
+        fields["check"] = True
     return Event(info.type, {**info.data, _INTRODUCTION: fields}, info.payload)
 
 
@@ -220,6 +257,7 @@ def introduction_of(event: Event) -> Introduction | None:
         raise MalformedFrame("the introduction is no object")
     room, version = fields.get("room"), fields.get("version")
     token, area = fields.get("token"), fields.get("area")
+    check = fields.get("check", False)
     if not isinstance(room, str) or not room.strip():
         raise MalformedFrame("the introduction's room must be a name")
     if not isinstance(version, str):
@@ -228,4 +266,6 @@ def introduction_of(event: Event) -> Introduction | None:
         raise MalformedFrame("the introduction's token must be a string")
     if not isinstance(area, str | None):
         raise MalformedFrame("the introduction's area must be a string")
-    return Introduction(room, version, token, area)
+    if not isinstance(check, bool):
+        raise MalformedFrame("the introduction's check must be true or false")
+    return Introduction(room, version, token, area, check)

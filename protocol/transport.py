@@ -7,14 +7,22 @@ Accepted URIs are ``tcp://host:port``, ``tls://host:port`` (an IPv6 address in b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 
 from wyoming.error import Error
 
 from protocol.access import AllowList
-from protocol.connection import DEFAULT_LIMITS, Connection, Limits
+from protocol.connection import (
+    DEFAULT_LIMITS,
+    Connection,
+    ConnectionClosed,
+    Limits,
+    ProtocolError,
+)
+from protocol.names import Found, addresses
 from protocol.server import Door, Handler, Server
-from protocol.sockets import listen_inet, listen_unix, tune
+from protocol.sockets import connect_inet, listen_inet, listen_unix
 from protocol.throttle import Throttle
 from protocol.tls import (
     SHUTDOWN_TIMEOUT,
@@ -44,7 +52,8 @@ async def connect(
         pin: The SHA-256 of the certificate that a peer at ``tls://`` must have.
         limits: What the peer may cost.
         heartbeat: Seconds between two `ping` sent to it; None for none.
-        timeout: Seconds that connecting may take, with the TLS handshake.
+        timeout: Seconds that connecting may take, with the TLS handshake. A name is looked up
+            before, for 10 s at most.
 
     Returns:
         The connection, its heartbeat started. The caller closes it.
@@ -53,41 +62,47 @@ async def connect(
         BadUri: The URI is not supported, or it is ``tls://`` and there is no pin.
         WrongCertificate: The peer has another certificate. It was told so, and nothing else.
         OSError: Nobody listens there, or (HandshakeFailed) it speaks no TLS, or (TimeoutError) it
-            took too long.
+            took too long, or there is no such name. The message says which.
     """
     address = parse(uri)
     if isinstance(address, Inet) and address.secure and pin is None:
         raise BadUri(f"{uri}: whose certificate must it be? Encrypted connections take a pairing")
-    async with asyncio.timeout(timeout):
-        reader, writer = await _open(address)
+    found = await addresses(address.host, address.port) if isinstance(address, Inet) else []
+    try:
+        async with asyncio.timeout(timeout) as clock:
+            reader, writer = await _open(address, found)
+    except TimeoutError:
+        if not clock.expired():  # TCP's own
+            raise
+        raise TimeoutError(f"no answer in {timeout:g} s") from None
     connection = Connection(reader, writer, limits=limits, heartbeat=heartbeat)
     if isinstance(address, Inet) and address.secure and not has_pin(writer, pin or b""):
         async with connection:  # so that the right hub's log says why this satellite is not there
             text = "this satellite was paired with another certificate"
-            await connection.write(Error(text=text, code="wrong-certificate"))
+            with contextlib.suppress(ConnectionClosed, ProtocolError):  # it does not listen
+                await connection.write(Error(text=text, code="wrong-certificate"))
         raise WrongCertificate("it does not have the certificate of the hub we are paired with")
     connection.start()
     return connection
 
 
-async def _open(address: Inet | Local) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _open(
+    address: Inet | Local, found: Found
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if isinstance(address, Local):
         return await asyncio.open_unix_connection(address.path)
+    sock = await connect_inet(found)
     if not address.secure:
-        reader, writer = await asyncio.open_connection(address.host, address.port)
-    else:
-        try:
-            reader, writer = await asyncio.open_connection(
-                address.host,
-                address.port,
-                ssl=client_context(),
-                server_hostname="",  # no name in clear text, and none is checked
-                ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
-            )
-        except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError) as error:
-            raise HandshakeFailed(explain(error)) from error
-    tune(writer.get_extra_info("socket"))
-    return reader, writer
+        return await asyncio.open_connection(sock=sock)
+    try:
+        return await asyncio.open_connection(
+            sock=sock,
+            ssl=client_context(),
+            server_hostname="",  # no name in clear text, and none is checked
+            ssl_shutdown_timeout=SHUTDOWN_TIMEOUT,
+        )
+    except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError) as error:
+        raise HandshakeFailed(explain(error)) from error
 
 
 async def serve(

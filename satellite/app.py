@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from importlib import metadata
 
 from wyoming.audio import AudioFormat
@@ -16,13 +16,13 @@ from protocol.access import allow_list
 from protocol.audio import SPEECH, PcmFormat
 from protocol.extensions import Introduction, introduce
 from protocol.service_manager import notify, watched
-from satellite.audio.devices import DeviceError, Microphone, open_microphone, open_speaker
+from satellite.audio.devices import DeviceError, Microphone, Speaker, open_microphone, open_speaker
 from satellite.config import Settings
 from satellite.feedback import load_sounds
 from satellite.link import Link
 from satellite.pairing import Target, target_of
 from satellite.player import Player
-from satellite.session import Session
+from satellite.session import Session, State
 from satellite.wake.base import WakeWords
 from satellite.wake.words import open_wake
 
@@ -139,14 +139,30 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, stop.set)
     try:
         async with watched():
-            await _run(settings, announce, stop)
+            await _until(stop, _run(settings, announce))
     finally:
         notify("STOPPING=1", "STATUS=stopping")
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
-async def _run(settings: Settings, announce: Callable[[str], None], stop: asyncio.Event) -> None:
+async def _until(stop: asyncio.Event, job: Coroutine[object, object, None]) -> None:
+    """Run a job to its end, or cancel it at `stop`: it may be waiting for a device to open."""
+    running = asyncio.create_task(job, name="satellite")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        running.cancel()
+        stopping.cancel()
+        _, result = await asyncio.gather(stopping, running, return_exceptions=True)
+    if not stop.is_set():
+        running.result()
+    elif isinstance(result, Exception):  # a stop is no failure; devices may have got it, too
+        _LOGGER.warning("while stopping: %s", str(result) or type(result).__name__)
+
+
+async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     target = await asyncio.to_thread(target_of, settings)
     wake = await asyncio.to_thread(open_wake, settings.wake)
@@ -179,9 +195,7 @@ async def _run(settings: Settings, announce: Callable[[str], None], stop: asynci
 
     async with contextlib.aclosing(microphone.frames()) as frames:
         session.heard(await _first_frame(frames))
-        if stop.is_set():  # before a recording is begun, and the hub told of us
-            return
-        await speaker.start(player.pull)
+        await _start(speaker, player)
         if settings.listen is None:
             hub = target.uri or ""
             notify("READY=1", f"STATUS=dialling {hub}")
@@ -192,7 +206,6 @@ async def _run(settings: Settings, announce: Callable[[str], None], stop: asynci
         tasks: list[asyncio.Task[object]] = [
             asyncio.create_task(_hear(microphone, frames, session), name="microphone"),
             asyncio.create_task(conversing, name="link"),
-            asyncio.create_task(stop.wait(), name="stop"),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -204,6 +217,14 @@ async def _run(settings: Settings, announce: Callable[[str], None], stop: asynci
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await speaker.close()
+
+
+async def _start(speaker: Speaker, player: Player) -> None:
+    try:
+        await speaker.start(player.pull)
+    except BaseException:  # cancelled, too: it may be half open
+        await speaker.close()
+        raise
 
 
 async def _first_frame(frames: AsyncGenerator[bytes, None]) -> bytes:
@@ -220,14 +241,22 @@ async def _first_frame(frames: AsyncGenerator[bytes, None]) -> bytes:
 async def _hear(
     microphone: Microphone, frames: AsyncGenerator[bytes, None], session: Session
 ) -> None:
-    """Feed the session from `frames`; a microphone that fails is opened again every 2 s."""
+    """Feed the session from `frames`; a microphone that fails is opened again every 2 s.
+
+    While the room is idle it gets two frames at once: most of what the wake words cost then is
+    beginning with cold caches, so two cost little more than one.
+    """
     told = False
     while True:
+        waiting = b""
         try:
             async with contextlib.aclosing(frames):
                 async for frame in frames:
                     told = False
-                    session.heard(frame)
+                    waiting += frame
+                    if session.state is not State.IDLE or len(waiting) > len(frame):
+                        session.heard(waiting)
+                        waiting = b""
         except DeviceError as error:
             if not told:  # the same line every 2 s would fill the log
                 _LOGGER.error("microphone: %s; trying again until it works", error)

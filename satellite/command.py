@@ -1,4 +1,4 @@
-"""Command line: parlour-satellite run | devices | doctor."""
+"""Command line: parlour-satellite run | pair | devices | doctor."""
 
 import argparse
 import asyncio
@@ -12,7 +12,7 @@ from protocol.pairing import BadPairing, Pairing
 from protocol.service_manager import configure_logging, notify
 from protocol.settings import ConfigError
 from protocol.transport import BadUri
-from satellite.audio.devices import MICROPHONES, SPEAKERS, DeviceError
+from satellite.audio.devices import MICROPHONES, SPEAKERS, DeviceError, UnknownDevice
 from satellite.config import Settings, load_settings
 from satellite.pairing import check_room, pairing_path, store_pairing
 from satellite.wake.base import WakeError
@@ -71,14 +71,15 @@ def _run(settings: Settings) -> int:
 
     try:
         asyncio.run(app.run(settings, lambda line: print(line, flush=True)))
+    except (WakeError, BadUri, UnknownDevice) as error:
+        _complain(f"settings: {error}")
+        return os.EX_CONFIG
     except DeviceError as error:
         _complain(str(error))
         return 1
-    except (WakeError, BadUri) as error:
-        _complain(f"settings: {error}")
-        return os.EX_CONFIG
     except OSError as error:
-        _complain(f"cannot listen at {settings.listen}: {error}")
+        problem = str(error) or type(error).__name__
+        _complain(f"cannot listen at {settings.listen}: {problem}" if settings.listen else problem)
         return 1
     return 0
 

@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wyoming.info import Describe
+from wyoming.error import Error
+from wyoming.info import Info
 
 from protocol.audio import level
-from protocol.connection import ConnectionClosed, ProtocolError
+from protocol.connection import Connection, ConnectionClosed, ProtocolError
+from protocol.extensions import Accepted, Introduction, introduce
 from protocol.settings import ConfigError
 from protocol.transport import WrongCertificate, connect, serve
+from satellite.app import version
 from satellite.audio.devices import DeviceError, open_microphone, open_speaker
 from satellite.config import Settings
 from satellite.pairing import Target, pairing_path, target_of
@@ -21,7 +24,6 @@ from satellite.wake.words import open_wake, unused_words
 
 _MICROPHONE_FRAMES = 25  # half a second
 _TIMEOUT = 5.0  # seconds for any one check
-_HELLO = 1.0  # seconds for the hub to say something
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,28 +113,51 @@ async def _wake(settings: Settings) -> Finding:
 
 
 async def _hub(target: Target) -> Finding:
-    """See whether the hub answers at its address, and how fast."""
+    """See whether the hub answers at its address, how fast, and whether it would let us in."""
     uri, begin = target.uri or "", time.monotonic()
     try:
         connection = await connect(uri, pin=target.pin, timeout=_TIMEOUT)
     except WrongCertificate as error:
         return Finding("hub", False, f"{uri}: {error}; if the hub is new, pair again")
     except (OSError, ValueError) as error:
-        problem = str(error) or "no answer"
+        problem = str(error) or "no answer in time"
         return Finding("hub", False, f"{uri}: {problem}; is `parlour-hub serve` running there?")
-    connected = f"{uri} answers in {1000 * (time.monotonic() - begin):.0f} ms"
-    if target.pin is not None:  # with our token we would take our own running satellite's place
-        await connection.close()
-        return Finding("hub", True, f"{connected}, and is the one we are paired with")
+    found = f"{uri} answers in {1000 * (time.monotonic() - begin):.0f} ms"
+    if target.pin is not None:
+        found += ", and is the one we are paired with"
+    async with connection:
+        problem = await _refusal(connection, target)
+    if problem:
+        return Finding("hub", False, f"{found}, but {problem}")
+    accepted = "token accepted" if target.token is not None else "it takes this satellite"
+    return Finding("hub", True, f"{found}; {accepted} as {target.room!r}")
+
+
+async def _refusal(connection: Connection, target: Target) -> str:
+    """Ask the hub whether it would let us in; return why not, or "".
+
+    Only asking leaves the satellite that may be running here in its place.
+    """
+    introduction = Introduction(target.room, version(), token=target.token, check=True)
     try:
-        async with connection, asyncio.timeout(_HELLO):
-            await connection.write(Describe())
-            async for _ in connection:
-                return Finding("hub", True, f"{connected}, speaks Wyoming")
-    except (TimeoutError, ProtocolError, ConnectionClosed):
-        pass
-    # A hub may well say nothing to a stranger: only a satellite that introduces itself is served.
-    return Finding("hub", True, connected)
+        async with asyncio.timeout(_TIMEOUT):
+            await connection.write(introduce(Info().event(), introduction))
+            while True:
+                event = await connection.read()
+                if Accepted.is_type(event.type):
+                    return ""
+                if Error.is_type(event.type):
+                    why = event.data.get("text") or event.data.get("code") or "no reason given"
+                    return f"refuses this satellite: {why}"
+    except TimeoutError:
+        return "does not say whether it lets this satellite in; is it a hub, and as new as this?"
+    except ProtocolError as error:
+        return f"is no hub: {error}"
+    except ConnectionClosed:
+        return (
+            "hung up without a word: as many satellites as may be are there, or too many attempts "
+            "from here have failed; then wait some minutes"
+        )
 
 
 async def _port(uri: str) -> Finding:

@@ -31,7 +31,7 @@ JITTER = 0.2  # share by which a wait is varied, so that not all rooms dial at o
 FIRST_YIELD = 30.0  # seconds for which we leave the hub to another satellite of our name
 LAST_YIELD = 600.0  # seconds; until somebody gives one of the two another name
 STABLE = 10.0  # seconds after which a connection counts as good, and its loss as a new problem
-CONNECT_TIMEOUT = 2.0  # seconds
+CONNECT_TIMEOUT = 2.0  # seconds, when it is known where the hub is
 FIRST_DISTRUST = 5.0  # seconds, where token or certificate are wrong
 LAST_DISTRUST = 60.0  # seconds; seldom enough that the hub does not stop listening to our address
 MAX_QUEUED = 1000  # events, about 20 s of microphone
@@ -149,7 +149,7 @@ class Link:
             except Replaced as error:
                 problem, replaced = f"hub {uri}: {error}; give one of the two another name", True
             except (OSError, ProtocolError, ConnectionClosed) as error:
-                problem = f"hub {uri}: {error or type(error).__name__}"
+                problem = f"hub {uri}: {str(error) or 'no answer in time'}"
             if self._accepted:
                 told = ""
                 if loop.time() - began >= STABLE:  # two rooms of one name take turns no faster

@@ -52,11 +52,13 @@ class Introduced:
         room: its name.
         phrases: wake-word model names to what is said.
         digest: of the token that it showed; None where none is needed.
+        check: it only asks whether it would be let in.
     """
 
     room: str
     phrases: dict[str, str]
     digest: str | None = None
+    check: bool = False
 
 
 def check_exposure(settings: LinkSettings) -> None:
@@ -143,6 +145,10 @@ class Admission:
         paired = self._rooms.get(room)
         return paired is not None and paired.digest == digest
 
+    def is_paired(self, room: str) -> bool:
+        """Tell whether a room is a paired satellite's."""
+        return room in self._rooms
+
     def saw(self, room: str, digest: str | None) -> None:
         """Note that a satellite is or was connected; `refresh` writes it down."""
         if digest is not None:
@@ -166,7 +172,9 @@ class Admission:
             await dismiss(connection, exc.code)
             return None
         except (ProtocolError, ConnectionClosed) as exc:
-            if throttle is not None:  # hanging up counts: a handshake costs a millisecond of ours
+            # Hanging up without a word counts, too, however politely: a handshake costs a
+            # millisecond of ours, and no friend has to do that (see `Introduction.check`).
+            if throttle is not None:
                 throttle.failed(connection.host or "")
             if isinstance(exc, MalformedFrame):
                 await dismiss(connection, "malformed", str(exc))
@@ -189,7 +197,7 @@ class Admission:
             raise _NotAdmitted("not-introduced", "is no satellite")
         room, phrases = room_name(introduction.room), phrases_of(event)
         if self._pairings is None:
-            return Introduced(room, phrases)
+            return Introduced(room, phrases, check=introduction.check)
         if introduction.token is None:
             raise _NotAdmitted("not-paired", f"has no token for {room!r}")
         digest = digest_of(introduction.token)
@@ -198,7 +206,7 @@ class Admission:
             raise _NotAdmitted("wrong-token", f"shows a wrong or revoked token for {room!r}")
         if owner != room:
             raise _NotAdmitted("wrong-room", f"is paired as {owner!r}, says that it is {room!r}")
-        return Introduced(room, phrases, digest)
+        return Introduced(room, phrases, digest, introduction.check)
 
     async def _first_event(self, connection: Connection) -> Event | None:
         if len(self._strangers) >= MOST_STRANGERS:

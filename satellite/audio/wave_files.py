@@ -192,6 +192,7 @@ class WaveSpeaker:
     """
 
     _BLOCK_SECONDS = 0.02
+    _UNHEARD_BLOCK_SECONDS = 0.04  # waking up is all that playing to nobody costs
 
     def __init__(self, path: Path | None, audio_format: PcmFormat) -> None:
         self._path = path
@@ -207,7 +208,7 @@ class WaveSpeaker:
         return self._format
 
     async def start(self, source: Source) -> None:
-        """Begin to pull 20 ms blocks from `source`.
+        """Begin to pull blocks from `source`: 20 ms, or 40 ms where nobody hears them.
 
         Raises:
             DeviceError: the file cannot be written.
@@ -233,7 +234,9 @@ class WaveSpeaker:
             raise DeviceError(f"cannot write {path}: {error}") from error
 
     def _run(self, source: Source) -> None:
-        block = round(self._format.rate * self._BLOCK_SECONDS)
+        unheard = self._writer is None
+        block_seconds = self._UNHEARD_BLOCK_SECONDS if unheard else self._BLOCK_SECONDS
+        block = round(self._format.rate * block_seconds)
         seconds = block / self._format.rate
         start = time.monotonic()
         count = 0

@@ -207,12 +207,14 @@ def test_the_doctor_says_what_to_do_where_something_is_missing(hub, tmp_path):
         (tmp_path / "hub.toml").write_text(
             f'[link]\nlisten = "tcp://127.0.0.1:{port}"\n[store]\npath = "file/hub.db"\n'
             '[service]\nlisten = "tcp://0.0.0.0:0"\n'
+            '[[wake.word]]\nname = "hey_parrot"\nmodel = "nothing.tflite"\n'
         )
         done = hub("--config", "hub.toml", "doctor", check=1, PARLOUR_MODELS=tmp_path / "nothing")
     wrong = [line for line in done.stdout.splitlines() if line.startswith("✗")]
     assert any("models pull whisper-tiny.en" in line for line in wrong)
     assert any("is a hub running already?" in line for line in wrong)
     assert any("service port: service.listen" in line and "allow" in line for line in wrong)
+    assert any("wake words: cannot load wake word 'hey_parrot'" in line for line in wrong)
     assert any("record of turns" in line and "store.path" in line for line in wrong)
     assert "✓ text-to-speech" in done.stdout
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 from dataclasses import dataclass
 
@@ -234,6 +235,46 @@ async def test_pairings_that_become_unreadable_change_nothing_and_are_told_once(
             await satellite.ask()
             assert await satellite.hear() == hub.bench.llm.text
             assert caplog.text.count("satellites.json is broken") == 1
+
+
+@pytest.mark.parametrize("how", ["no text", "a bug"])
+async def test_whatever_goes_wrong_with_the_pairings_later_ones_count_all_the_same(
+    state, caplog, monkeypatch, how
+):
+    async with serving(state) as hub:
+        token = await hub.paired()
+        async with hub.satellite(token) as satellite:
+            await satellite.expect("run-satellite")
+            if how == "no text":
+                good = hub.pairings.path.read_bytes()
+                hub.pairings.path.write_bytes(b'{"k\xff": 1}')
+            else:
+                real = Pairings.version
+                monkeypatch.setattr(Pairings, "version", lambda _: {}["no such key"])
+            while "pairings: " not in caplog.text:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)
+            assert caplog.text.count("pairings: ") == 1
+            if how == "no text":
+                hub.pairings.path.write_bytes(good)
+            else:
+                monkeypatch.setattr(Pairings, "version", real)
+            other = await hub.paired("den")
+            async with hub.satellite(other, "den") as den:
+                await den.expect("run-satellite")
+            await asyncio.to_thread(hub.pairings.remove, "kitchen")
+            assert Error.from_event((await satellite.closed())[-1]).code == "revoked"
+
+
+async def test_a_disk_that_is_full_is_no_error_in_the_settings(state, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("hub.certificate.write_private", full)
+    with pytest.raises(OSError, match=r"certificate and pairings in .*No space left"):
+        async with serving(state):
+            pass
+    monkeypatch.undo()
 
 
 async def test_a_hub_does_not_start_with_pairings_or_a_certificate_that_others_can_read(state):

@@ -9,6 +9,7 @@ from wyoming.info import Attribution, Info, Satellite
 
 from protocol.connection import Connection, MalformedFrame
 from protocol.extensions import (
+    Accepted,
     Flush,
     Hold,
     Introduction,
@@ -22,7 +23,9 @@ from protocol.extensions import (
 from protocol.transport import connect, serve
 
 
-@pytest.mark.parametrize("event", [Playback("t1", 4800), Hold("t1"), Resume("t1"), Flush("t1")])
+@pytest.mark.parametrize(
+    "event", [Playback("t1", 4800), Hold("t1"), Resume("t1"), Flush("t1"), Accepted("Küche")]
+)
 async def test_an_event_of_ours_survives_the_wire(event: Eventable) -> None:
     async def echo(connection: Connection) -> None:
         async for received in connection:
@@ -33,7 +36,9 @@ async def test_an_event_of_ours_survives_the_wire(event: Eventable) -> None:
         await connection.write(event)
         received = await connection.read()
     await server.close()
-    kinds = [kind for kind in (Playback, Hold, Resume, Flush) if kind.is_type(received.type)]
+    kinds = [
+        kind for kind in (Playback, Hold, Resume, Flush, Accepted) if kind.is_type(received.type)
+    ]
     assert kinds == [type(event)]
     assert type(event).from_event(received) == event
 
@@ -64,6 +69,12 @@ def test_an_order_without_a_turn_is_refused(
 ) -> None:
     with pytest.raises(MalformedFrame):
         kind.from_event(Event(kind.TYPE, data))
+
+
+@pytest.mark.parametrize("data", [{}, {"room": 3}])
+def test_an_acceptance_without_a_room_is_refused(data: dict[str, object]) -> None:
+    with pytest.raises(MalformedFrame):
+        Accepted.from_event(Event("accepted", data))
 
 
 def test_a_turn_is_added_to_a_copy_and_found_again() -> None:
@@ -100,6 +111,7 @@ INFO = Info(
     [
         Introduction("kitchen", "0.1.0"),
         Introduction("Küche", "0.1.0", token="s3cret", area="ground floor"),
+        Introduction("kitchen", "0.1.0", check=True),
     ],
 )
 def test_an_introduction_rides_on_an_info_that_the_library_still_reads(
@@ -126,6 +138,7 @@ def test_an_introduction_rides_on_an_info_that_the_library_still_reads(
         {"room": "kitchen", "version": 1},
         {"room": "kitchen", "version": "1", "token": 5},
         {"room": "kitchen", "version": "1", "area": ["x"]},
+        {"room": "kitchen", "version": "1", "check": "yes"},
     ],
 )
 def test_an_introduction_with_wrong_fields_is_refused(fields: object) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 
 import pytest
@@ -144,6 +145,25 @@ async def test_a_hub_that_appears_late_vanishes_and_returns_is_found_each_time()
             await session.expect("lost")
         assert not dialling.done()
         assert found < 3.0
+
+
+@pytest.mark.parametrize("secure", [True, False])
+async def test_a_hub_that_says_nothing_is_named_with_a_reason(monkeypatch, caplog, secure):
+    monkeypatch.setattr(link_module, "CONNECT_TIMEOUT", 0.1)
+    if not secure:  # an error without a text
+
+        async def silent(*_, **__):
+            raise TimeoutError
+
+        monkeypatch.setattr(link_module, "connect", silent)
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+        uri = f"tls://127.0.0.1:{hub.getsockname()[1]}"
+        async with running(Link(INFO).dial(uri, Session(), pin=bytes(32))):
+            async with asyncio.timeout(TIMEOUT):
+                while "trying again" not in caplog.text:
+                    await asyncio.sleep(0.01)
+    reason = "no answer in 0.1 s" if secure else "no answer in time"
+    assert f"hub {uri}: {reason}; trying again until it answers" in caplog.text
 
 
 async def test_the_retries_back_off_with_jitter_to_at_most_two_seconds(monkeypatch):

@@ -2,14 +2,19 @@
 
 import asyncio
 import os
+import re
 import signal
+import time
+from typing import ClassVar
 
 import pytest
 
+from protocol.audio import PcmFormat
 from satellite import app
 from satellite.__main__ import main
 from satellite.audio.devices import DeviceError
 from satellite.config import WakeSettings
+from satellite.session import State
 from satellite.wake.base import WakeError
 from satellite.wake.words import open_wake
 
@@ -52,6 +57,20 @@ def test_a_wrong_setting_is_exit_code_78_as_the_hub_s(capfd, tmp_path):
         assert "missing.toml" in capfd.readouterr().err
     assert main(["run", "--hub", NOBODY, "--wake-word", "hey_travis"]) == os.EX_CONFIG
     assert "hey_travis" in capfd.readouterr().err
+    for option in ("--microphone", "--speaker"):
+        assert main(["run", "--hub", NOBODY, option, "nonsense"]) == os.EX_CONFIG
+        assert re.match(f"settings: no {option[2:]} 'nonsense': ", capfd.readouterr().err)
+
+
+def test_what_fails_while_it_dials_is_not_said_to_be_about_listening(monkeypatch, capfd):
+    def full(_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(app, "load_sounds", full)
+    assert main(["run", "--hub", NOBODY]) == 1
+    assert capfd.readouterr().err == "no space left on device\n"
+    assert main(["run", "--listen", "tcp://127.0.0.1:1"]) == 1
+    assert capfd.readouterr().err.startswith("cannot listen at tcp://127.0.0.1:1: ")
 
 
 def test_an_interrupt_before_it_runs_is_exit_code_130(monkeypatch):
@@ -73,6 +92,50 @@ def test_an_interrupt_while_it_starts_ends_it_before_anything_is_recorded(monkey
     assert not (tmp_path / "heard.wav").exists()
 
 
+class SlowDevice:
+    """A device that is never open: the satellite is told to stop as it opens, and then `then`."""
+
+    format = PcmFormat(24000, 2, 1)
+
+    def __init__(self, number, then=asyncio.Event):
+        self.number = number
+        self.then = then
+        self.closed = False
+
+    async def start(self, _=None):
+        os.kill(os.getpid(), self.number)
+        async with asyncio.timeout(TIMEOUT):
+            await self.then().wait()
+
+    async def close(self):
+        self.closed = True
+
+    async def frames(self):
+        try:
+            await self.start()
+            yield b""
+        finally:
+            await self.close()
+
+
+def gone():
+    raise DeviceError("it got the signal, too")
+
+
+@pytest.mark.parametrize("then", [asyncio.Event, gone], ids=["hangs", "fails"])
+@pytest.mark.parametrize("which", ["open_microphone", "open_speaker"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_while_a_device_opens_is_heeded_at_once_and_no_failure(
+    monkeypatch, number, which, then
+):
+    device = SlowDevice(number, then)
+    monkeypatch.setattr(app, which, lambda *_, **__: device)
+    began = time.monotonic()
+    assert main(["run", "--hub", NOBODY]) == 0
+    assert time.monotonic() - began < 5  # of the 10 s for which it would wait for a sound
+    assert device.closed
+
+
 async def test_a_microphone_that_fails_later_is_told_once_and_opened_again(monkeypatch, caplog):
     monkeypatch.setattr(app, "_MICROPHONE_RETRY", 0.0)
 
@@ -89,6 +152,8 @@ async def test_a_microphone_that_fails_later_is_told_once_and_opened_again(monke
             await asyncio.Event().wait()
 
     class Session:
+        state = State.LISTENING
+
         def __init__(self):
             self.frames = []
 
@@ -109,6 +174,28 @@ async def test_a_microphone_that_fails_later_is_told_once_and_opened_again(monke
     await asyncio.gather(hearing, return_exceptions=True)
     assert session.frames == [b"first", b"second"]
     assert caplog.text.count("unplugged; trying again until it works") == 1
+
+
+async def test_an_idle_room_hears_two_frames_at_once_and_a_listening_one_each():
+    class Session:
+        state = State.IDLE
+        heard_pcm: ClassVar[list[bytes]] = []
+
+        def heard(self, pcm):
+            self.heard_pcm.append(pcm)
+            self.state = State.LISTENING if b"2" in pcm else State.IDLE
+
+    async def frames():
+        for number in b"123456":
+            yield bytes([number])
+        await asyncio.Event().wait()
+
+    session = Session()
+    hearing = asyncio.create_task(app._hear(None, frames(), session))
+    await asyncio.sleep(0.05)
+    hearing.cancel()
+    await asyncio.gather(hearing, return_exceptions=True)
+    assert session.heard_pcm == [b"12", b"3", b"45"]  # a room that listens does not wait
 
 
 def test_a_wake_word_may_be_written_as_it_is_spoken():

@@ -101,6 +101,17 @@ def test_a_broken_certificate_is_refused_with_what_to_do(tmp_path):
         load_certificate(tmp_path)
 
 
+@pytest.mark.parametrize("key", ["", "another's"])
+def test_a_certificate_without_its_key_is_refused_with_what_to_do(tmp_path, key):
+    path = load_certificate(tmp_path).path
+    begin = "-----BEGIN CERTIFICATE-----"
+    certificate = begin + path.read_text().partition(begin)[2]
+    other = load_certificate(tmp_path / "another").path.read_text().partition(begin)[0]
+    path.write_text((other if key else "") + certificate)
+    with pytest.raises(ConfigError, match=r"certificate\.pem: .*delete it and pair"):
+        load_certificate(tmp_path)
+
+
 # ---- friends
 
 

@@ -100,6 +100,23 @@ def _has_ipv6() -> bool:
     return True
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="one socket cannot have both")
+async def test_every_address_of_ipv6_is_every_address_of_ipv4_too() -> None:
+    peers: list[str] = []
+
+    async def note(connection: Connection) -> None:
+        peers.append(connection.peer.rpartition(":")[0])
+        await echo(connection)
+
+    async with serving("tcp://[::]:0", note) as server:
+        port = server.uri.rpartition(":")[2]
+        for host in ("127.0.0.1", "[::1]"):
+            async with await connect(f"tcp://{host}:{port}") as connection:
+                await connection.write(Event("x"))
+                assert await connection.read() == Event("x")
+    assert peers == ["127.0.0.1", "[::1]"]
+
+
 async def test_tcp_sends_small_frames_at_once_and_probes_silent_peers() -> None:
     seen: list[tuple[int, int]] = []
 
@@ -263,6 +280,37 @@ async def test_a_broken_frame_is_logged_in_one_line_and_ends_only_its_connection
     (record,) = [r for r in caplog.records if r.levelno >= logging.WARNING]
     assert record.exc_info is None
     assert MalformedFrame.__name__ in record.getMessage()
+
+
+async def test_what_one_address_does_again_and_again_is_not_logged_each_time(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("protocol.server._TELL_AGAIN", 30.0)
+
+    async def broken(server: Server) -> bytes:
+        reader, writer = await asyncio.open_connection(*raw_address(server))
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+        finally:
+            writer.close()
+
+    async with serving(LOOPBACK, echo, max_connections=1) as server:
+        for _ in range(5):
+            await broken(server)
+            await until_handled(server, 0)
+        async with await connect(server.uri):
+            await until_handled(server, 1)
+            for _ in range(5):
+                assert b"too-many" in await broken(server)
+        await asyncio.sleep(31)
+        await until_handled(server, 0)
+        await broken(server)
+    lines = [r.getMessage().partition(": ")[2] for r in caplog.records if r.levelno >= 30]
+    broken_line = next(line for line in lines if "Malformed" in line)
+    assert lines == [broken_line, "refused, 1 peers are connected", broken_line]
 
 
 async def test_a_peer_that_leaves_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
