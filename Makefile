@@ -32,12 +32,12 @@ lint: setup ## ruff, mypy --strict, import rules
 	@$(BIN)/mypy || { echo "make lint: mypy found problems (see above)"; exit 1; }
 	@$(BIN)/lint-imports || { echo "make lint: an import crosses a border (see above)"; exit 1; }
 
-test: setup lint ## every check and every test
+test: setup lint ## every check, and every test but those of test-long
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@deploy/test_tools.sh
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/bench -m "not long" || { echo "make test: tests failed (see above)"; exit 1; }
 
-test-long: setup ## what takes long: hostile peers, killed processes, two machines with a bad network
+test-long: setup ## what takes minutes: hostile peers, killed processes, two machines with a bad network
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@deploy/test_tools.sh
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e -m long || { echo "make test-long: tests failed (see above)"; exit 1; }

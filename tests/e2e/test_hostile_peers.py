@@ -89,6 +89,7 @@ async def test_a_flood_of_small_frames_keeps_nobody_waiting(house, ask, port, ev
         assert kitchen.count("no frame") == 0
 
 
+@pytest.mark.long
 async def test_a_peer_that_reads_nothing_is_let_go_and_costs_no_memory(house, ask):
     recording = ask(QUESTION)
     async with house.hub() as hub, house.satellite(hub.address) as kitchen:

@@ -46,6 +46,7 @@ async def test_four_rooms_speak_at_once_and_each_gets_and_remembers_its_own_answ
 
 
 @pytest.mark.local
+@pytest.mark.long
 async def test_minutes_of_sound_on_the_service_port_keep_no_room_waiting(house, ask, voice):
     converter = Converter(VOICE, SPEECH)
     speech = converter.process(b"".join(map(voice, SENTENCES)))  # some three minutes

@@ -59,7 +59,7 @@ async def test_silence_after_the_wake_word_is_not_answered(house, voice):
         assert hub.count("says:") == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_twenty_questions_in_a_row_are_answered_and_memory_stays_flat(house, ask):
     questions = [
         "What is the capital of France?",
