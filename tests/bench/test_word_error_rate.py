@@ -21,6 +21,7 @@ import pytest
 from num2words import num2words
 from processes import VOICE
 from sentences import SENTENCES
+from words import distance
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 
@@ -100,16 +101,7 @@ def words(text: str) -> list[str]:
 
 def errors(said: str, heard: str) -> int:
     """Levenshtein distance over words."""
-    one, other = words(said), words(heard)
-    row = list(range(len(other) + 1))
-    for i, word in enumerate(one, 1):
-        before, row[0] = row[0], i
-        for j, candidate in enumerate(other, 1):
-            before, row[j] = (
-                row[j],
-                min(row[j] + 1, row[j - 1] + 1, before + (word != candidate)),
-            )
-    return row[-1]
+    return distance(words(said), words(heard))
 
 
 async def through_the_port(uri: str, pcm: bytes) -> str:

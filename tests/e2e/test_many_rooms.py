@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import hostile
 import pytest
-from bench.sentences import SENTENCES
 from processes import VOICE
+from sentences import SENTENCES
 from wyoming.asr import Transcribe, Transcript
 
 from protocol.audio import SPEECH, Converter

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from words import distance
 
 from hub.engines.base import BadInput, EngineError, EngineUnavailable
 from hub.engines.faster_whisper import FasterWhisper
@@ -65,16 +66,8 @@ def words(text: str) -> list[str]:
 
 def word_error_rate(expected: str, found: str) -> float:
     """Levenshtein distance over words, as a share of the expected words."""
-    one, other = words(expected), words(found)
-    row = list(range(len(other) + 1))
-    for i, word in enumerate(one, 1):
-        before, row[0] = row[0], i
-        for j, candidate in enumerate(other, 1):
-            before, row[j] = (
-                row[j],
-                min(row[j] + 1, row[j - 1] + 1, before + (word != candidate)),
-            )
-    return row[-1] / len(one)
+    said = words(expected)
+    return distance(said, words(found)) / len(said)
 
 
 @pytest.mark.parametrize("name", ENGLISH)
