@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-TEST_MODELS := whisper-tiny.en qwen2.5-coder-0.5b-instruct-q4_k_m
+TEST_MODELS := whisper-tiny.en qwen2.5-coder-0.5b-instruct-q4_k_m smart-turn-v3.2
 
 .PHONY: help setup mic models demo run test test-long lint bench clean
 
@@ -43,10 +43,11 @@ test-long: setup ## what takes minutes: hostile peers, killed processes, two mac
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e -m long || { echo "make test-long: tests failed (see above)"; exit 1; }
 	@$(BIN)/python -m pytest -q tests/e2e/test_turn_processes.py tests/e2e/test_many_rooms.py tests/e2e/test_kills.py -m "not local" --distant || { echo "make test-long: tests of two machines failed (see above)"; exit 1; }
 
-bench: setup ## measure latencies (tests/bench); wants an idle machine
+bench: setup ## measure what is promised, on an idle machine (ONLY=turn for one part; docs/benchmarks.md)
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
-	@$(BIN)/python -m pytest -s tests/bench || { echo "make bench: failed (see above)"; exit 1; }
+	@parts=$$(ls tests/bench/test_$(ONLY)*.py 2>/dev/null); [ -n "$$parts" ] || { echo "make bench: no part ONLY=$(ONLY); there are:" tests/bench/test_*.py; exit 1; }; \
+		$(BIN)/python -m pytest -s --tb=short $$parts || { echo "make bench: a bar was missed, or a part failed (see above)"; exit 1; }
 
 clean: ## remove build results and caches; keeps .venv and models
-	@rm -rf build dist demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf build dist demo-output bench-results .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	@find hub satellite protocol tests deploy -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 from hub.config import Settings, store_path
+from hub.conversation.interruption import Judge
 from hub.conversation.pipeline import Engines, Pipeline, Watcher
 from hub.conversation.room import Rooms
 from hub.conversation.turn import Mark, Turn
 from hub.engines.base import LanguageModel
-from hub.engines.registry import make_llm, make_stt, make_tts, make_vad, make_wake
+from hub.engines.registry import make_llm, make_stt, make_tts, make_turn, make_vad, make_wake
 from hub.engines.supervisor import Supervised
 from hub.service.satellites import SatelliteServer
 from hub.service.server import ServiceServer
@@ -40,13 +41,17 @@ class Hub:
             ),
             tts=Supervised("tts", partial(asyncio.to_thread, make_tts, settings)),
             vad=Supervised("vad", partial(asyncio.to_thread, make_vad, settings)),
+            turn=Supervised("turn", partial(asyncio.to_thread, make_turn, settings))
+            if settings.turn.model
+            else None,
         )
         self.store = Store(
             store_path(settings.store), text=settings.store.text, days=settings.store.days
         )
         self.pipeline = Pipeline(self.engines, settings, self._step)
         self.rooms = Rooms(self.pipeline, settings.memory, self._ended)
-        self._satellites = SatelliteServer(self.rooms, settings)
+        judge = Judge(self.engines.vad, self.engines.stt, settings)
+        self._satellites = SatelliteServer(self.rooms, settings, judge)
         # Conversations by text have rooms of their own, so that no number of them drives out what
         # a satellite's room remembers.
         conversations = Rooms(self.pipeline, settings.memory, self._ended)
@@ -78,6 +83,8 @@ class Hub:
         self.store.start()
         for engine in self._supervised():
             engine.start()
+        if self.engines.turn is not None:  # a turn does without it
+            self.engines.turn.start()
         if self.service_address:
             self._wake.start()
         return address
@@ -106,7 +113,8 @@ class Hub:
         await self._satellites.close()
         await self._service.close()
         await self.rooms.close()
-        await asyncio.gather(*(engine.close() for engine in (*self._supervised(), self._wake)))
+        optional = [self._wake] if self.engines.turn is None else [self._wake, self.engines.turn]
+        await asyncio.gather(*(engine.close() for engine in (*self._supervised(), *optional)))
         await self.store.close()
 
     def _supervised(self) -> tuple[Supervised[Any], ...]:
@@ -126,14 +134,13 @@ class Hub:
         record = turn.record
         answer = record.between(Mark.SPEECH_END, Mark.FIRST_AUDIO_SENT)
         _LOGGER.info(
-            "turn %s %s: %s in %.2f s; speech end to audio %s; %d of %d prompt tokens reused; %s",
+            "turn %s %s: %s in %.2f s; speech end to audio %s; %s; %s",
             turn.id,
             turn.room,
             turn.outcome,
             record.total(),
             f"{answer:.2f} s" if answer is not None else "-",
-            record.tokens.reused_tokens,
-            record.tokens.prompt_tokens,
+            " ".join(f"{name}={count}" for name, count in record.work().items()),
             " ".join(f"{name}+{seconds:.2f}" for name, seconds in record.stages()),
         )
         self.store.add(turn)

@@ -15,6 +15,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Uri = Annotated[str, Meta(pattern="^(tcp|unix)://.")]
 LinkUri = Annotated[str, Meta(pattern="^(tcp|tls|unix)://.")]
 UriOrNone = Annotated[str, Meta(pattern="^$|^(tcp|unix)://.")]
+Language = Annotated[str, Meta(pattern="^[a-z]{2}$")]
 Count = Annotated[int, Meta(ge=0, le=256)]
 Probability = Annotated[float, Meta(gt=0, lt=1)]
 Refractory = Annotated[float, Meta(ge=0, le=60)]
@@ -59,18 +60,23 @@ class SttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         engine: "faster-whisper".
         model: a name from `parlour-hub models list`, or a folder with a CTranslate2 model; unset
             takes the smallest that knows `language`.
+        languages: those that are spoken to it, ISO 639-1; which of them, it hears. Empty is
+            `language` alone, which is quicker and surer.
         device: "cpu" or "cuda".
         compute_type: as CTranslate2 names them.
         threads: CPU threads; 0 takes every core.
         beam_size: hypotheses kept while decoding.
+        words: names and terms that are said in this home, most important first; a hint.
     """
 
     engine: Name = "faster-whisper"
     model: Name | None = None
+    languages: Annotated[tuple[Language, ...], Meta(max_length=32)] = ()
     device: Literal["cpu", "cuda"] = "cpu"
     compute_type: Name = "int8"
     threads: Count = 0
     beam_size: Annotated[int, Meta(ge=1, le=10)] = 5
+    words: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
 
 
 class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,16 +161,28 @@ class TurnSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[turn]: when somebody has finished speaking.
 
     Args:
+        model: tells whether who pauses has finished, a name from `parlour-hub models list` or an
+            ONNX file; "" always waits for `silence`.
         speech_threshold: probability from which a 32 ms frame counts as speech.
         min_speech: seconds of speech that begin an utterance; a click is shorter.
-        silence: seconds of silence that end it.
+        pause: seconds of silence after which speech-to-text begins.
+        silence: seconds of silence that end it, where no model says whether they have finished.
+        patience: stretches the silences that are waited for where it is not sure whether they have
+            finished; more for people who speak slowly.
+        reopen: seconds after the end in which it goes on if they do, while no answer is ready.
+        speculate: whether to prepare an answer before the end is known; costs computing.
         no_speech: seconds to wait for somebody to begin.
         max_speech: an utterance is cut there, in seconds.
     """
 
+    model: Annotated[str, Meta(max_length=4096)] = "smart-turn-v3.2"
     speech_threshold: Annotated[float, Meta(gt=0, lt=1)] = 0.5
     min_speech: Seconds = 0.1
+    pause: Seconds = 0.09
     silence: Seconds = 0.6
+    patience: Annotated[float, Meta(ge=0.3, le=3)] = 1.0
+    reopen: Annotated[float, Meta(ge=0, le=5)] = 1.0
+    speculate: bool = True
     no_speech: Seconds = 6.0
     max_speech: Seconds = 15.0
 
@@ -215,7 +233,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         name: what the assistant calls itself.
     """
 
-    language: Annotated[str, Meta(pattern="^[a-z]{2}$")] = "en"
+    language: Language = "en"
     name: Name = "Parlour"
     link: LinkSettings = LinkSettings()
     service: ServiceSettings = ServiceSettings()

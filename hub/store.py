@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hub.conversation.turn import Turn
 
@@ -26,7 +27,8 @@ CREATE TABLE IF NOT EXISTS turns (
     outcome TEXT NOT NULL,
     said TEXT,                -- NULL where text is not kept
     heard TEXT,
-    stages TEXT NOT NULL      -- JSON: [[moment, seconds since the one before it], ...]
+    stages TEXT NOT NULL,     -- JSON: [[moment, seconds since the one before it], ...]
+    work TEXT                 -- JSON: what was reused and thrown away, see StoredTurn
 ) STRICT;
 CREATE INDEX IF NOT EXISTS turns_began ON turns (began);
 """
@@ -34,7 +36,13 @@ CREATE INDEX IF NOT EXISTS turns_began ON turns (began);
 
 @dataclass(frozen=True, slots=True)
 class StoredTurn:
-    """One row; `stages` holds (moment, seconds since the one before it)."""
+    """One row.
+
+    `stages` holds (moment, seconds since the one before it). `work` counts the tokens of the
+    prompt, those of them that were cached, and those of the reply; replies begun before the end of
+    the turn was known (`speculations`), whether the reply given is one (`speculated`), how often
+    something was thrown away (`revisions`), and how often they went on after the end (`reopened`).
+    """
 
     id: str
     room: str
@@ -43,6 +51,7 @@ class StoredTurn:
     said: str | None
     heard: str | None
     stages: list[tuple[str, float]]  # (lists of two where they were read back)
+    work: dict[str, int]
 
 
 class Store:
@@ -76,6 +85,7 @@ class Store:
             turn.transcript if self._text else None,
             turn.playback.heard() if self._text else None,
             turn.record.stages(),
+            turn.record.work(),
         )
         try:
             self._queue.put_nowait(row)
@@ -132,6 +142,9 @@ class Store:
         connection = sqlite3.connect(self._path, timeout=5)
         try:
             connection.executescript(_SCHEMA)
+            known = {row[1] for row in connection.execute("PRAGMA table_info(turns)")}
+            if "work" not in known:  # a database of an older version
+                connection.execute("ALTER TABLE turns ADD COLUMN work TEXT")
         except sqlite3.Error:
             connection.close()
             raise
@@ -141,8 +154,8 @@ class Store:
         columns = (row.id, row.room, row.began, row.outcome, row.said, row.heard)
         with closing(self._connect()) as connection, connection:
             connection.execute(
-                "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*columns, json.dumps(row.stages)),
+                "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*columns, json.dumps(row.stages), json.dumps(row.work)),
             )
             self._delete_old(connection)  # here too, since a hub runs for months
 
@@ -162,7 +175,10 @@ class Store:
                 ).fetchall()
         except sqlite3.Error as exc:
             raise OSError(f"{self._path}: {exc}") from exc
-        return [
-            StoredTurn(turn, room, began, outcome, said, heard, json.loads(stages))
-            for turn, room, began, outcome, said, heard, stages in rows
-        ]
+        return [_turn_of(row) for row in rows]
+
+
+def _turn_of(row: tuple[Any, ...]) -> StoredTurn:
+    turn, room, began, outcome, said, heard, stages, work = row
+    known = json.loads(work or "{}")
+    return StoredTurn(turn, room, began, outcome, said, heard, json.loads(stages), known)

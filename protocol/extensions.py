@@ -116,9 +116,61 @@ class Flush(_Order):
 
     Attributes:
         turn: The turn whose reply is meant; for any other the satellite does nothing.
+        listen: After an `Interruption`: what is said begins a new turn, so go on streaming. The
+            new turn's `transcribe` follows.
     """
 
     TYPE: ClassVar[str] = "flush"
+    listen: bool = False
+
+    def event(self) -> Event:
+        """Return the event to send."""
+        return Event(self.TYPE, {_TURN: self.turn, **({"listen": True} if self.listen else {})})
+
+    @classmethod
+    def from_event(cls, event: Event) -> Self:
+        """Read it from a received event.
+
+        Raises:
+            MalformedFrame: A field is missing or has the wrong type.
+        """
+        return cls(_required_turn(event), _flag(event, "listen"))
+
+
+@dataclass(frozen=True)
+class Interruption(Eventable):
+    """Somebody speaks over the reply. Satellite to hub, which answers `Resume` or `Flush`.
+
+    The satellite has paused its loudspeaker already. After the event it streams what its microphone
+    hears, from a little before the first word on, with `audio-start`, `audio-chunk` and, when it
+    stops, `audio-stop`. A stock driver ignores it, so the satellite sends it to none.
+
+    Attributes:
+        turn: The turn whose reply is spoken over.
+        stop: They said a word that means nothing but "be quiet": the satellite has dropped the
+            reply and streams nothing; the hub has only to stop.
+    """
+
+    turn: str
+    stop: bool = False
+
+    @staticmethod
+    def is_type(event_type: str) -> bool:
+        """Tell whether an event of this type is one of these."""
+        return event_type == "interruption"
+
+    def event(self) -> Event:
+        """Return the event to send."""
+        return Event("interruption", {_TURN: self.turn, **({"stop": True} if self.stop else {})})
+
+    @staticmethod
+    def from_event(event: Event) -> Interruption:
+        """Read it from a received event.
+
+        Raises:
+            MalformedFrame: A field is missing or has the wrong type.
+        """
+        return Interruption(_required_turn(event), _flag(event, "stop"))
 
 
 def with_turn(event: Event | Eventable, turn: str) -> Event:
@@ -161,6 +213,13 @@ def _required_turn(event: Event) -> str:
     if turn is None:
         raise MalformedFrame("turn is missing")
     return turn
+
+
+def _flag(event: Event, key: str) -> bool:
+    value = event.data.get(key, False)
+    if not isinstance(value, bool):
+        raise MalformedFrame(f"{key} must be true or false")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from importlib import metadata
 
@@ -16,6 +17,7 @@ from protocol.access import allow_list
 from protocol.audio import SPEECH, PcmFormat
 from protocol.extensions import Introduction, introduce
 from protocol.service_manager import notify, watched
+from protocol.settings import ConfigError
 from satellite.audio.devices import DeviceError, Microphone, Speaker, open_microphone, open_speaker
 from satellite.config import Settings
 from satellite.feedback import load_sounds
@@ -23,6 +25,7 @@ from satellite.link import Link
 from satellite.pairing import Target, target_of
 from satellite.player import Player
 from satellite.session import Session, State
+from satellite.voice_activity import SustainedSpeech
 from satellite.wake.base import WakeWords
 from satellite.wake.words import open_wake
 
@@ -117,6 +120,20 @@ def _wake_programs(wake: WakeWords) -> list[WakeInfo]:
     ]
 
 
+def check_stop_word(settings: Settings, wake: WakeWords) -> None:
+    """See that the stop word is listened for, and is not the only word.
+
+    Raises:
+        ConfigError: it is not, or is.
+    """
+    stop_word, names = settings.barge_in.stop_word, [model.name for model in wake.models]
+    if stop_word is not None and (stop_word not in names or len(names) < 2):
+        there = ", ".join(names)
+        raise ConfigError(
+            f"barge_in.stop_word: {stop_word!r} must be one of several wake words; there: {there}"
+        )
+
+
 async def run(settings: Settings, announce: Callable[[str], None]) -> None:
     """Run the satellite until SIGTERM or SIGINT.
 
@@ -166,6 +183,8 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     target = await asyncio.to_thread(target_of, settings)
     wake = await asyncio.to_thread(open_wake, settings.wake)
+    check_stop_word(settings, wake)
+    speech = await asyncio.to_thread(SustainedSpeech) if settings.barge_in.speech else None
     microphone = open_microphone(
         settings.microphone.device,
         delay=settings.microphone.delay,
@@ -175,12 +194,18 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
     )
     speaker = open_speaker(settings.speaker.device, rate=settings.speaker.rate)
     sounds = await asyncio.to_thread(load_sounds, speaker.format)
+
+    def reply_started() -> None:
+        _LOGGER.debug("a reply's first sample is taken at %.4f", time.monotonic())
+        _call(loop, lambda: session.reply_started())
+
     player = Player(
         speaker.format,
-        on_started=lambda: _call(loop, lambda: session.reply_started()),
+        on_started=reply_started,
         on_drained=lambda: _call(loop, lambda: session.reply_drained()),
     )
-    phrases = ", ".join(f'"{model.phrase}"' for model in wake.models)
+    words = [model for model in wake.models if model.name != settings.barge_in.stop_word]
+    phrases = ", ".join(f'"{model.phrase}"' for model in words)
     ready_line = f"ready: {target.room}, say {phrases}, driven by "
     told = False
 
@@ -191,7 +216,15 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
             told = True
 
     link = Link(describe(settings, target, wake, speaker.format), on_driven=driven)
-    session = Session(settings, driver=link, player=player, wake=wake, sounds=sounds, clock=loop)
+    session = Session(
+        settings,
+        driver=link,
+        player=player,
+        wake=wake,
+        sounds=sounds,
+        clock=loop,
+        speech=speech,
+    )
 
     async with contextlib.aclosing(microphone.frames()) as frames:
         session.heard(await _first_frame(frames))

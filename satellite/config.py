@@ -137,6 +137,20 @@ class FollowUpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Seconds = 5.0
 
 
+class BargeInSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[barge_in]: what interrupts a reply, beside the wake word; docs/turn-taking.md tells more.
+
+    Args:
+        speech: whether speech does. Only for microphones that do not hear the loudspeaker: others
+            would hear Parlour itself, and it would stop at its own first word.
+        stop_word: one of the wake words' ids, whose model knows "stop" or the like: it ends a
+            reply and begins nothing.
+    """
+
+    speech: bool = False
+    stop_word: Name | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file.
 
@@ -166,6 +180,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sounds: SoundSettings = SoundSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
     follow_up: FollowUpSettings = FollowUpSettings()
+    barge_in: BargeInSettings = BargeInSettings()
 
 
 def load_settings(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:

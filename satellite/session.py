@@ -26,17 +26,20 @@ from wyoming.vad import VoiceStarted, VoiceStopped
 from wyoming.wake import Detection
 
 from protocol.audio import SPEECH
-from protocol.extensions import Flush, Hold, Playback, Resume, turn_of
+from protocol.extensions import Flush, Hold, Interruption, Playback, Resume, turn_of
+from satellite.barge_in import PRE_ROLL_SECONDS, BargeIn, SpeechDetector
 from satellite.config import Settings
 from satellite.feedback import Sound
 from satellite.player import Player, reply_format
 from satellite.ports import Clock, Driver, Timer
+from satellite.reply import Reply
 from satellite.uplink import Uplink, milliseconds
 from satellite.wake.base import WakeHit, WakeWords
 
 _LOGGER = logging.getLogger(__name__)
 
 REPORT_SECONDS = 0.2
+_FOLLOW_UP_PRE_ROLL = 0.3  # seconds: people answer before the question's last sound has faded
 
 
 class State(StrEnum):
@@ -61,6 +64,7 @@ class Session:
         wake: hears wake words.
         sounds: the satellite's own sounds in the speaker's format.
         clock: the event loop.
+        speech: hears speech over a reply; None where only the wake word interrupts.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Session:
         wake: WakeWords,
         sounds: Mapping[Sound, bytes],
         clock: Clock,
+        speech: SpeechDetector | None = None,
     ) -> None:
         self._settings = settings
         self._driver = driver
@@ -80,6 +85,8 @@ class Session:
         self._sounds = {s: pcm for s, pcm in sounds.items() if getattr(settings.sounds, s)}
         self._clock = clock
         self._uplink = Uplink(driver)
+        self._barge_in = BargeIn(speech, clock)
+        self._echo_free = speech is not None
         self._muted = settings.muted
         self._state = State.MUTED if self._muted else State.IDLE
         self._timer: Timer | None = None
@@ -87,15 +94,9 @@ class Session:
         self._ready = False  # somebody drives us
         self._parlour = False  # and it is a Parlour hub
         self._turn: str | None = None  # the newest turn that the driver named
-        self._reply_turn: str | None = None  # the turn whose reply the player has, or had last
+        self._reply = Reply(player, settings.timeouts, clock)  # that the player has, or had last
         self._barged_in = False  # until the driver's `transcribe`, its events are of the old turn
-        self._orphaned = False  # the reply that plays came over a link that is gone
-        self._cut_off = False  # and is not complete
-        self._question = False  # the last reply asked something
         self._quiet = False  # the turn may fail without a sound: nobody had spoken
-        self._progress = (0, 0)
-        self._progress_at = 0.0
-        self._ends_by = 0.0
         self._handlers: dict[str, Callable[[Event], None]] = {
             RunSatellite().event().type: self._on_run,
             PauseSatellite().event().type: self._on_pause,
@@ -132,10 +133,15 @@ class Session:
             return
         self._uplink.heard(pcm)
         hit = self._wake.process(pcm)
-        if hit is not None and not self._streaming:
+        if hit is not None and not self._streaming and not self._is_echo(hit):
             self._woken(hit)
+        elif self._speaks_for_hub and self._barge_in.heard(pcm):
+            self._spoken_over()
 
     def _woken(self, hit: WakeHit) -> None:
+        if hit.name == self._settings.barge_in.stop_word:
+            self._stop(hit)
+            return
         if not self._ready:
             _LOGGER.warning("wake word %s, but no hub is connected", hit.name)
             self._sound(Sound.ERROR)
@@ -143,12 +149,15 @@ class Session:
         if self._state is State.THINKING and not self._parlour:
             _LOGGER.debug("wake word ignored: the driver would hang on a second pipeline now")
             return
-        if self._state is State.SPEAKING and self._orphaned:
+        if self._state is State.SPEAKING and self._reply.orphaned:
             self._player.flush()
         elif self._state in (State.SPEAKING, State.THINKING):
             self._barged_in = True
+            self._barge_in.settle()
             if self._parlour:
-                self._player.hold()  # the hub decides: flush or resume
+                self._hold()  # the hub decides: flush or resume
+                if self._state is State.SPEAKING:
+                    self._report()
             else:
                 self._player.flush()
         _LOGGER.info("wake word %s", hit.name)
@@ -157,12 +166,59 @@ class Session:
         self._listen(State.LISTENING, hit.position - pre_roll)
         self._sound(Sound.AWAKE)
 
+    def _stop(self, hit: WakeHit) -> None:
+        """Be quiet at the stop word; where there is nothing to stop, it means nothing."""
+        if self._state is State.SPEAKING:
+            turn = self._reply.turn
+            self._drop_reply()
+        elif self._state is State.THINKING and self._parlour:
+            turn = self._turn
+        else:
+            return
+        _LOGGER.info("stop word %s", hit.name)
+        if self._parlour and turn is not None:
+            self._driver.send(Interruption(turn, stop=True))
+        elif not self._reply.orphaned:
+            self._driver.send(Played())  # a stock driver then knows that it is over
+        self._rest()
+
+    def _is_echo(self, hit: WakeHit) -> bool:
+        """Whether it is the reply itself that says the wake word: "Say Hey Jarvis, and then ...".
+
+        Who says it over such a reply is not heard; without this, the reply would never be.
+        """
+        if self._state is not State.SPEAKING or self._echo_free:
+            return False
+        phrases = [model.phrase for model in self._wake.models if model.name == hit.name]
+        echo = any(self._reply.says(phrase) for phrase in phrases)
+        if echo:
+            _LOGGER.info("wake word %s ignored: the reply says it", hit.name)
+        return echo
+
+    def _spoken_over(self) -> None:
+        """Somebody begins to speak over the reply: be quiet, and let the hub hear it."""
+        if self._reply.turn is None:
+            return
+        self._hold()
+        if not self._player.held:  # it had just ended
+            return
+        _LOGGER.info("somebody speaks over the reply")
+        self._report()
+        self._driver.send(Interruption(self._reply.turn))
+        self._barge_in.ask()
+        self._uplink.begin(self._uplink.now - round(PRE_ROLL_SECONDS * SPEECH.rate))
+
+    @property
+    def _speaks_for_hub(self) -> bool:
+        return self._state is State.SPEAKING and self._parlour and not self._reply.orphaned
+
     @property
     def _streaming(self) -> bool:
         return self._state in (State.LISTENING, State.FOLLOW_UP)
 
     def _listen(self, state: State, position: int) -> None:
-        self._question = self._quiet = self._orphaned = False
+        self._quiet = self._reply.orphaned = False
+        self._reply.forget_words()
         if not self._barged_in:
             self._turn = None  # the driver has yet to name the new one
         self._driver.send(RunPipeline(PipelineStage.ASR, PipelineStage.TTS))
@@ -190,14 +246,15 @@ class Session:
         if self._closed:
             return
         self._ready = self._parlour = False
-        self._turn = self._reply_turn = None
+        self._turn = self._reply.turn = None
         if self._state in (State.IDLE, State.MUTED):
             return
         _LOGGER.warning("hub gone while %s", self._state)
+        self._go_on()
         if self._state is State.SPEAKING and not self._player.held:
-            self._orphaned = True
-            self._cut_off = self._cut_off or self._player.open
-            self._complete()
+            self._reply.orphaned = True
+            self._reply.cut_off = self._reply.cut_off or self._player.open
+            self._reply.complete()
         else:
             self._fail()
 
@@ -234,8 +291,8 @@ class Session:
 
     def _on_synthesize(self, event: Event) -> None:
         text = event.data.get("text")
-        if not self._barged_in:
-            self._question = isinstance(text, str) and text.rstrip().endswith("?")
+        if not self._barged_in and isinstance(text, str):
+            self._reply.told(text)
 
     def _on_audio_start(self, event: Event) -> None:
         audio_format = reply_format(event)
@@ -244,11 +301,13 @@ class Session:
             if self._player.held:
                 self._player.begin(audio_format)
             return
-        self._uplink.end()
-        if self._player.active and (self._orphaned or turn != self._reply_turn):
+        if not self._barge_in.asked or turn != self._reply.turn:
+            self._barge_in.settle()
+            self._uplink.end()
+        if self._player.active and (self._reply.orphaned or turn != self._reply.turn):
             self._drop_reply()
-        self._orphaned = self._cut_off = False
-        self._reply_turn = turn
+        self._reply.orphaned = self._reply.cut_off = False
+        self._reply.turn = turn
         self._turn = turn or self._turn
         self._player.begin(audio_format)
         if self._state is not State.SPEAKING:
@@ -256,12 +315,12 @@ class Session:
 
     def _on_audio_chunk(self, event: Event) -> None:
         # After a barge-in with a stock driver the player is closed, so the old reply goes nowhere.
-        if event.payload and not self._orphaned:
+        if event.payload and not self._reply.orphaned:
             self._player.feed(event.payload)
 
     def _on_audio_stop(self, _: Event) -> None:
-        if self._player.open and not self._orphaned:
-            self._complete()
+        if self._player.open and not self._reply.orphaned:
+            self._reply.complete()
 
     def _on_error(self, event: Event) -> None:
         turn = turn_of(event)
@@ -269,7 +328,7 @@ class Session:
         if stale and self._turn is not None:
             return
         _LOGGER.info("the driver ended the turn: %s", event.data.get("code"))
-        if self._state not in (State.IDLE, State.MUTED) and not self._orphaned:
+        if self._state not in (State.IDLE, State.MUTED) and not self._reply.orphaned:
             self._fail()
 
     def _on_flush(self, event: Event) -> None:
@@ -277,10 +336,18 @@ class Session:
 
         It ends the turn it names, in whatever state; a newer turn, begun by barge-in, goes on.
         """
-        turn = Flush.from_event(event).turn
+        flush = Flush.from_event(event)
+        turn = flush.turn
+        _LOGGER.debug("flush at %.4f", self._clock.time())
         self._parlour = True
-        if turn == self._reply_turn:
+        if turn == self._reply.turn:
             self._drop_reply()
+            if flush.listen and self._barge_in.asked:  # what was said is the next turn
+                self._barge_in.settle()
+                self._barged_in = True
+                self._reply.forget_words()
+                self._enter(State.LISTENING)
+                return
         elif turn == self._turn:
             self._driver.send(Playback(turn, 0))
         else:
@@ -291,18 +358,26 @@ class Session:
             self._rest()
 
     def _on_hold(self, event: Event) -> None:
-        if Hold.from_event(event).turn == self._reply_turn and self._player.active:
-            self._player.hold()
+        if Hold.from_event(event).turn == self._reply.turn and self._player.active:
+            self._hold()
 
     def _on_resume(self, event: Event) -> None:
-        if Resume.from_event(event).turn != self._reply_turn or not self._player.held:
+        if Resume.from_event(event).turn != self._reply.turn or not self._player.held:
             return
-        self._player.resume()
-        self._ends_by = self._end_time()
+        self._reply.resume()
+        self._go_on()
         if self._barged_in:  # the hub heard nothing of worth: the old reply goes on
             self._barged_in = False
             self._uplink.end()
             self._enter(State.SPEAKING)
+
+    def _go_on(self) -> None:
+        """Nobody interrupts, after all."""
+        if self._barge_in.asked:
+            _LOGGER.debug("the reply goes on at %.4f", self._clock.time())
+            self._barge_in.settle(false_alarm=True)
+            self._uplink.end()
+            self._reply.resume()
 
     def _note_turn(self, event: Event) -> str | None:
         turn = turn_of(event)
@@ -321,32 +396,32 @@ class Session:
         if self._state is not State.SPEAKING or self._player.active:
             return
         _LOGGER.info("reply has been played, %d underruns", self._player.underruns)
-        if self._orphaned:
-            if self._cut_off:
+        if self._reply.orphaned:
+            if self._reply.cut_off:
                 self._sound(Sound.ERROR)
             self._rest()
             return
         self._report()
         self._driver.send(Played())
-        if self._question and self._settings.follow_up.enabled and not self._muted and self._ready:
-            self._listen(State.FOLLOW_UP, self._uplink.now)
+        question = self._reply.is_question
+        if question and self._settings.follow_up.enabled and not self._muted and self._ready:
+            # Nobody hears the reply's end where there is no echo, but the beginning of "yes".
+            early = round(_FOLLOW_UP_PRE_ROLL * SPEECH.rate) if self._echo_free else 0
+            self._listen(State.FOLLOW_UP, self._uplink.now - early)
         else:
             self._rest()
 
     def _report(self) -> None:
-        if self._parlour and self._reply_turn is not None and not self._orphaned:
-            self._driver.send(Playback(self._reply_turn, self._player.samples_played))
+        if self._parlour and (report := self._reply.report) is not None:
+            self._driver.send(report)
+
+    def _hold(self) -> None:
+        self._player.hold()
+        _LOGGER.debug("the reply is held at %.4f", self._clock.time())
 
     def _drop_reply(self) -> None:
         self._player.flush()
         self._report()
-
-    def _complete(self) -> None:
-        self._player.end()
-        self._ends_by = self._end_time()
-
-    def _end_time(self) -> float:
-        return self._clock.time() + self._player.remaining + self._settings.timeouts.margin
 
     def _sound(self, sound: Sound) -> None:
         pcm = self._sounds.get(sound)
@@ -356,7 +431,9 @@ class Session:
     # ---- states and their watchdogs
 
     def _rest(self) -> None:
-        self._barged_in = self._orphaned = self._cut_off = False
+        self._barged_in = self._reply.orphaned = self._reply.cut_off = False
+        self._barge_in.settle()
+        self._reply.forget_words()
         self._uplink.end(say=False)
         if self._player.active:
             self._player.flush()
@@ -382,7 +459,8 @@ class Session:
         elif state is State.THINKING:
             self._timer = self._clock.call_later(timeouts.thinking, self._no_reply)
         elif state is State.SPEAKING:
-            self._progress, self._progress_at = (-1, -1), self._clock.time()
+            self._reply.watch()
+            self._barge_in.begin()
             self._tick()
 
     def _too_long(self) -> None:
@@ -401,17 +479,14 @@ class Session:
             self._driver.drop("its pipeline may still run, and another one would hang it")
 
     def _tick(self) -> None:
-        now = self._clock.time()
-        progress = (self._player.samples_played, self._player.samples_received)
-        if progress != self._progress:
-            self._progress, self._progress_at = progress, now
-        stalled = now - self._progress_at >= self._settings.timeouts.stalled
-        over = not self._player.open and not self._player.held and now >= self._ends_by
-        if stalled or over:
+        if self._barge_in.overdue:
+            _LOGGER.warning("the hub does not say whether it was interrupted: going on")
+            self._go_on()
+        if self._reply.is_stuck():
             _LOGGER.warning("the reply stalled: dropped")
             self._drop_reply()
             self._fail()
             return
         self._timer = self._clock.call_later(REPORT_SECONDS, self._tick)
-        if progress[0]:
+        if self._player.samples_played:
             self._report()

@@ -129,11 +129,17 @@ class House:
 
     @asynccontextmanager
     async def hub(
-        self, listen: str | None = None, *, ready: bool = True, extra: str = "", link: str = ""
+        self,
+        listen: str | None = None,
+        *,
+        ready: bool = True,
+        extra: str = "",
+        link: str = "",
+        model: str = LLM,
     ):
         """A hub that serves; `link` goes into hub.toml's [link], `extra` into [llm] and behind."""
         config = self.place("hub") / "hub.toml"
-        tables = f'[link]\n{self.link}{link}[llm]\nmodel = "{LLM}"\n{extra}'
+        tables = f'[link]\n{self.link}{link}[llm]\nmodel = "{model}"\n{extra}'
         config.write_text(tables, encoding="utf-8")
         arguments = ("hub", "--config", str(config), "serve", "--show")
         ports = ("--listen", listen or self.listen, "--service", self.service)
@@ -162,6 +168,7 @@ class House:
         *,
         wake: str = "hey_jarvis",
         waits: bool = False,
+        options: tuple[str, ...] = (),
     ):
         """A satellite that dials the hub at `address`; or `waits` there to be dialled."""
         spool = self.place("rooms") / f"say-{room}"
@@ -169,7 +176,7 @@ class House:
         heard = self.place("rooms") / f"{room}.wav"
         where = await (self.waiting if waits else self.reach)(address, room)
         devices = ("--microphone", f"spool:{spool}", "--speaker", f"wave:{heard}")
-        arguments = ("satellite", "run", *where, "--wake-word", wake, *devices)
+        arguments = ("satellite", "run", *where, "--wake-word", wake, *devices, *options)
         async with self.process(room, *arguments, machine="rooms") as satellite:
             satellite.spool, satellite.heard_wav = spool, heard
             started = "waiting for a driver" if waits else "^ready"

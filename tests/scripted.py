@@ -5,7 +5,8 @@ that nothing was computed after a turn was cancelled.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from hub.config import Settings
@@ -31,10 +32,43 @@ def now() -> float:
 
 @dataclass
 class Speech:
-    """Somebody speaks from `start` to `end`, in seconds since the microphone was opened."""
+    """Somebody speaks from `start` to `end`, in seconds since the microphone was opened.
+
+    `text` is what they say ("" for a cough), a word at a time; None leaves it to the `ScriptedStt`.
+    `finished` is whether it sounds so, for a `ScriptedEndOfTurn`.
+    """
 
     start: float
     end: float
+    text: str | None = None
+    finished: bool = True
+
+
+_values = itertools.cycle(value for value in range(1, 128) if value != 0x10)  # (VOICE's)
+_lines: dict[int, Speech] = {}  # by the value of the samples that stand for them
+
+
+def _voice_of(speech: Speech) -> bytes:
+    """Return a frame that stands for `speech`, from which a scripted engine can tell it."""
+    if speech.text is None:
+        return VOICE
+    for value, line in _lines.items():
+        if line is speech:
+            break
+    else:
+        value = next(_values)
+        _lines[value] = speech
+    return bytes((value, value)) * (FRAME_BYTES // 2)
+
+
+def lines_in(pcm: bytes) -> list[tuple[Speech, float]]:
+    """Return which speech is in `pcm`, and how much of each (0..1)."""
+    found = []
+    for value, line in _lines.items():
+        if heard := pcm.count(bytes((value,)) * 64) * 64:  # (other sound has single ones)
+            share = heard / ((line.end - line.start) / FRAME_SECONDS * FRAME_BYTES)
+            found.append((line, min(1.0, share)))
+    return sorted(found, key=lambda item: item[0].start)
 
 
 async def sound_of(
@@ -46,7 +80,8 @@ async def sound_of(
         at = index * FRAME_SECONDS
         index += 1
         await asyncio.sleep(max(0.0, began + index * FRAME_SECONDS - now()))
-        yield VOICE if any(s.start <= at < s.end for s in timeline) else QUIET
+        speaks = next((s for s in timeline if s.start <= at < s.end), None)
+        yield QUIET if speaks is None else _voice_of(speaks)
 
 
 @dataclass
@@ -97,7 +132,7 @@ class ScriptedStt:
     async def close(self) -> None: ...
 
     async def transcribe(
-        self, pcm: bytes, *, language: str, bias: Sequence[str] = ()
+        self, pcm: bytes, *, language: str, bias: Sequence[str] = (), draft: bool = False
     ) -> Transcript:
         self.work.calls += 1
         self.bias = tuple(bias)
@@ -109,11 +144,46 @@ class ScriptedStt:
         if self.error:
             raise self.error
         return Transcript(
-            self.text,
+            self._words(pcm),
             language,
             avg_logprob=self.avg_logprob,
             no_speech_prob=self.no_speech_prob,
         )
+
+
+    def _words(self, pcm: bytes) -> str:
+        """Return the words of all lines heard; a full stop where they sound finished."""
+        said, stop = [], ""
+        for line, share in lines_in(pcm):
+            if words := (line.text or "").split():
+                heard = round(len(words) * share)
+                said += words[:heard]
+                stop = "." if line.finished and heard == len(words) else ""
+        return " ".join(said) + stop if lines_in(pcm) else self.text
+
+
+class ScriptedEndOfTurn:
+    """Knows of each line whether it sounds finished."""
+
+    name = "scripted-turn"
+
+    def __init__(self, seconds: float = 0.06) -> None:
+        self.seconds = seconds
+        self.work = Work()
+        self.error: Exception | None = None
+
+    async def load(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def probability(self, pcm: bytes) -> float:
+        self.work.calls += 1
+        self.work.did()
+        await asyncio.sleep(self.seconds)
+        if self.error:
+            raise self.error
+        lines = lines_in(pcm)
+        return 0.95 if not lines or lines[-1][0].finished else 0.05
 
 
 class ScriptedGeneration:
@@ -163,6 +233,7 @@ class ScriptedLlm:
         self.first = first
         self.each = each
         self.stall = 0.0
+        self.answer: Callable[[str], str] | None = None  # what it says to what was said
         self.error: Exception | None = None
         self.error_after = 0
         self.work = Work()
@@ -173,7 +244,9 @@ class ScriptedLlm:
 
     async def close(self) -> None: ...
 
-    async def prefill(self, room: str, messages: Sequence[Message]) -> None:
+    async def prefill(
+        self, room: str, messages: Sequence[Message], *, unfinished: bool = False
+    ) -> None:
         self.prefills.append(room)
 
     def generate(
@@ -181,7 +254,8 @@ class ScriptedLlm:
     ) -> ScriptedGeneration:
         self.work.calls += 1
         self.prompts.append(list(messages))
-        return ScriptedGeneration(self, self.text)
+        text = self.text if self.answer is None else self.answer(messages[-1].content)
+        return ScriptedGeneration(self, text)
 
     def forget(self, room: str) -> None: ...
 
@@ -250,6 +324,9 @@ class SimulatedSatellite:
     async def voice_stopped(self, turn: Turn) -> None:
         await self._note("voice-stopped")
 
+    async def partial(self, turn: Turn, text: str) -> None:
+        await self._note("partial", text)
+
     async def transcript(self, turn: Turn, text: str) -> None:
         await self._note("transcript", text)
 
@@ -281,6 +358,9 @@ class SimulatedSatellite:
         await asyncio.sleep(self._received - self.played_seconds())
         turn.playback.finish()
 
+    async def stopped(self, turn: Turn) -> None:
+        await self._note("stopped")
+
     async def failed(self, turn: Turn, code: str, text: str) -> None:
         await self._note("failed", code)
 
@@ -293,12 +373,20 @@ class Bench:
     llm: ScriptedLlm = field(default_factory=ScriptedLlm)
     tts: ScriptedTts = field(default_factory=ScriptedTts)
     vad: ScriptedVad = field(default_factory=ScriptedVad)
+    turn: ScriptedEndOfTurn = field(default_factory=ScriptedEndOfTurn)
     settings: Settings = field(default_factory=Settings)
     ended: list[Turn] = field(default_factory=list)
     steps: list[tuple[float, str, str]] = field(default_factory=list)
+    told: list[tuple[str, str, str]] = field(default_factory=list)  # turn, step, text
 
     async def open(self, load_timeout: float = 1.0) -> "Bench":
-        roles = {"stt": self.stt, "llm": self.llm, "tts": self.tts, "vad": self.vad}
+        roles = {
+            "stt": self.stt,
+            "llm": self.llm,
+            "tts": self.tts,
+            "vad": self.vad,
+            "turn": self.turn,
+        }
         supervised = {role: Supervised(role, _giver(engine)) for role, engine in roles.items()}
         for one in supervised.values():
             one.start()
@@ -310,16 +398,17 @@ class Bench:
 
     def _watch(self, turn: Turn, step: str, text: str) -> None:
         self.steps.append((now(), step, text))
+        self.told.append((turn.id, step, text))
 
     def room(self, name: str = "kitchen") -> Room:
         return self.rooms.get(name)
 
     async def say(
-        self, *timeline: Speech, room: str = "kitchen", **options
+        self, *timeline: Speech, room: str = "kitchen", wake_phrase: str | None = "", **options
     ) -> tuple[Turn, SimulatedSatellite]:
         """Run one turn to its end."""
         satellite = SimulatedSatellite(**options)
-        turn = await self.room(room).begin(satellite, sound_of(timeline))
+        turn = await self.room(room).begin(satellite, sound_of(timeline), wake_phrase)
         await until_ended(turn)
         return turn, satellite
 

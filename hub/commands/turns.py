@@ -23,4 +23,21 @@ async def show_turns(settings: Settings, limit: int) -> int:
         if turn.heard:
             print(f"    heard: {turn.heard}")
         print("    " + "  ".join(f"{name} +{seconds:.2f}" for name, seconds in turn.stages))
+        if turn.work:
+            print(f"    {describe_work(turn.work)}")
     return 0
+
+
+def describe_work(work: dict[str, int]) -> str:
+    """Say in words what was reused and what thrown away."""
+    tokens = f"{work['reused_tokens']} of {work['prompt_tokens']} prompt tokens reused"
+    if work["speculated"]:
+        early = "answer begun before the end was known"
+    else:
+        early = "answer begun at the end"
+    parts = [tokens, f"{work['generated_tokens']} tokens written", early]
+    if work["revisions"]:
+        parts.append(f"thrown away {work['revisions']}x")
+    if work["reopened"]:
+        parts.append(f"went on after the end {work['reopened']}x")
+    return ", ".join(parts)

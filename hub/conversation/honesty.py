@@ -201,17 +201,24 @@ class ReplyCheck:
         request: what the person said.
         abilities: those that tools provide (`hub.conversation.requests.need_of` has the names);
             claims about them are the tools' business and pass.
+        time: what to say in the place of a time that the model claims; None where it is not known.
+
+    Attributes:
+        strict: whether the request is read strictly.
     """
 
-    def __init__(self, request: str, abilities: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, request: str, abilities: frozenset[str] = frozenset(), time: str | None = None
+    ) -> None:
         self._abilities = abilities
+        self._time = time
         self._fiction = is_making_up(request)
         need = need_of(request)
         self._need = None if need is None or need.ability in abilities else need
         # some ability serves it: what the reply says of it is then that tool's business
         served = need is not None and need.ability in abilities
-        self._strict = not served and is_about_the_world(request)
-        self._priced = self._strict or _TRADED.search(request.lower()) is not None
+        self.strict = not served and is_about_the_world(request)
+        self._priced = self.strict or _TRADED.search(request.lower()) is not None
         self._asks = _ASKS.search(request.lower()) is not None
         self._held: list[str] = []
         self._spoken = False
@@ -226,7 +233,7 @@ class ReplyCheck:
             return Review(() if self._spoken and self._need is None else (honest,), stop=True)
         self._held.append(clause)
         opener = all(_OPENER.match(segment) for segment in _segments(clause))
-        if self._strict and opener:
+        if self.strict and opener:
             return Review(())
         self._spoken = self._spoken or not opener
         return self.finish()
@@ -265,17 +272,19 @@ class ReplyCheck:
 
     def _claim(self, segment: str, opening: bool) -> str | None:
         """The ability that a claimed action is about ("any" when it names none), or None."""
-        about = _about(segment) or ("any" if self._strict else None)
+        about = _about(segment) or ("any" if self.strict else None)
         if _ALWAYS.search(segment):
             return about or "any"
-        if self._strict and _FINISHED.search(segment):
+        if self.strict and _FINISHED.search(segment):
             return "any"
         doing = opening and _DOING_IT.match(segment) and not _FINITE.search(segment)
         if about is None or doing or _CLAIM.search(segment):
             return about
-        return about if self._strict and about != "any" and _PASSIVE.search(segment) else None
+        return about if self.strict and about != "any" and _PASSIVE.search(segment) else None
 
     def _answer(self, ability: str) -> str:
+        if ability == "clock" and self._time:
+            return self._time
         return self._need.answer if self._need else answer_for(ability)
 
 

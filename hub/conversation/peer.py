@@ -29,6 +29,9 @@ class Peer(Protocol):
     async def voice_stopped(self, turn: Turn) -> None:
         """Say that they have finished; no more sound is needed."""
 
+    async def partial(self, turn: Turn, text: str) -> None:
+        """Tell what was said so far, as far as it will not change any more."""
+
     async def transcript(self, turn: Turn, text: str) -> None:
         """Tell what was said."""
 
@@ -43,6 +46,9 @@ class Peer(Protocol):
 
     async def audio_stop(self, turn: Turn) -> None:
         """Say that all of it is sent."""
+
+    async def stopped(self, turn: Turn) -> None:
+        """Say that the turn is over and wants no reply: they said "stop"."""
 
     async def failed(self, turn: Turn, code: str, text: str) -> None:
         """Say that this turn has no reply, and why."""

@@ -32,6 +32,11 @@ class Playback:
         return self._sent > 0
 
     @property
+    def finished(self) -> bool:
+        """Whether the peer has played everything."""
+        return self._finished.is_set()
+
+    @property
     def seconds_sent(self) -> float:
         """How long the speech is that was sent so far."""
         return self._sent / self._format.rate if self._format else 0.0
@@ -45,6 +50,13 @@ class Playback:
     def clauses(self) -> int:
         """How many clauses were sent, the current one included."""
         return len(self._clauses)
+
+    @property
+    def saying(self) -> str:
+        """The clause that is being heard, or was heard last; empty before the first."""
+        played = self._played()
+        clause = next((c for c in self._clauses if played < c.end), None)
+        return (clause or self._clauses[-1]).text.strip() if self._clauses else ""
 
     def begin_clause(self, text: str, form: PcmFormat) -> None:
         """Say that what is sent from now on is the speech of `text`.
@@ -104,14 +116,17 @@ class Playback:
     async def wait(self, margin: float) -> bool:
         """Wait until all is played; False where the peer did not say so in time.
 
-        The time is what is left to play, and `margin` seconds.
+        The time is what is left to play, and `margin` seconds; and again, where it has played some
+        of it meanwhile: it may have been held.
         """
-        left = self.seconds_sent - (self._reported or 0) / (
-            self._format.rate if self._format else 1
-        )
-        try:
-            async with asyncio.timeout(left + margin):
-                await self._finished.wait()
-        except TimeoutError:
-            return False
-        return True
+        before = -1
+        while (now := self._reported or 0) > before:
+            before = now
+            left = self.seconds_sent - now / (self._format.rate if self._format else 1)
+            try:
+                async with asyncio.timeout(left + margin):
+                    await self._finished.wait()
+                    return True
+            except TimeoutError:
+                continue
+        return False

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from datetime import datetime
 
 from hub.conversation.about_itself import about_itself
+from hub.conversation.about_now import about_now, time_of
 from hub.conversation.clauses import ClauseSplitter
 from hub.conversation.honesty import ReplyCheck, missing_ability
 from hub.conversation.patience import pieces_of
@@ -21,13 +23,15 @@ async def write_reply(
     max_tokens: int,
     abilities: frozenset[str] = frozenset(),
     name: str = "Parlour",
+    now: datetime | None = None,
+    place: str = "",
 ) -> AsyncGenerator[str]:
     """Yield the clauses of the model's reply to `messages`, whose last one is the user's.
 
     A reply that is cut at `max_tokens` ends with its last whole sentence, if it has one. Marks the
     model's first and last token in the turn's record. Closing it stops the model. The model is not
-    asked about itself, nor for what clearly needs a missing ability; "and in the bedroom?" is
-    understood from what was said before.
+    asked about itself, nor for what a clock answers, nor for what clearly needs a missing ability;
+    "and in the bedroom?" is understood from what was said before.
 
     Args:
         turn: the turn that the reply belongs to.
@@ -36,6 +40,8 @@ async def write_reply(
         max_tokens: the reply is cut there.
         abilities: what tools can do here; see `hub.conversation.honesty`.
         name: what the assistant calls itself.
+        now: the local time; None where it is not known.
+        place: the room's name; "" where it is not known.
 
     Raises:
         NoAnswer: the model says nothing for too long, though it stops when it is told to.
@@ -43,11 +49,19 @@ async def write_reply(
     """
     earlier = [message.content for message in messages[:-1] if message.role == "user"]
     said = messages[-1].content
-    answer = about_itself(said, name) or missing_ability(said, abilities, earlier)
+    answer = about_itself(said, name)
+    if answer is None:
+        told = about_now(said, now, place, earlier) if now else None
+        known = abilities | {"clock"} if now else abilities
+        answers = (told, missing_ability(said, known, earlier))
+        answer = " ".join(filter(None, answers)) or None
     if answer is not None:
         yield answer
         return
-    check, splitter = ReplyCheck(said, abilities), ClauseSplitter()
+    time = time_of(now) if now else None
+    check = ReplyCheck(said, abilities, time)
+    # A claim must not be cut in two where one is to be expected.
+    splitter = ClauseSplitter(phrases=not check.strict)
     generation = llm.generate(turn.room, messages, max_tokens=max_tokens)
     turn.record.tokens = generation.stats
     async with aclosing(pieces_of(generation, "llm")) as pieces:

@@ -30,10 +30,19 @@ from hub.conversation.request_words import ASK, DOERS, PRESENT, VERBS
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """An ability that a request needs, and what to say when it is missing."""
+    """An ability that a request needs, and what to say when it is missing.
+
+    Attributes:
+        ability: its name.
+        answer: what is said when it is missing.
+        detail: what of it, where that is known.
+        words: the part of the request that needs it, in plain words.
+    """
 
     ability: str
     answer: str
+    detail: str = ""
+    words: str = ""
 
 
 _YOU = frozenset(("you", "your"))
@@ -63,7 +72,7 @@ def missing_ability(
         earlier: what the person said before in this conversation, oldest first: "and in the
             bedroom?" needs what was asked before it.
     """
-    answers = [need.answer for need in _needs(text, earlier) if need.ability not in abilities]
+    answers = [need.answer for need in needs_of(text, earlier) if need.ability not in abilities]
     return " ".join(answers[:2]) or None
 
 
@@ -73,7 +82,7 @@ def need_of(text: str, earlier: Sequence[str] = ()) -> Need | None:
     The names: home, clock, weather, timers, media, volume, calls, calendar, lists, news (and all
     else that only the internet knows), shopping.
     """
-    return next(iter(_needs(text, earlier)), None)
+    return next(iter(needs_of(text, earlier)), None)
 
 
 def is_making_up(text: str) -> bool:
@@ -96,7 +105,7 @@ def is_about_the_world(text: str) -> bool:
     return command or present or topic_of(phrase) is not None or need_of(text) is not None
 
 
-def _needs(text: str, earlier: Sequence[str] = ()) -> list[Need]:
+def needs_of(text: str, earlier: Sequence[str] = ()) -> list[Need]:
     """Every need of a request, in order, one for each ability."""
     whole, pieces = bare(text), phrases(text)
     if not pieces or is_knowledge(whole) or is_made_of_words(pieces[0]):
@@ -106,7 +115,8 @@ def _needs(text: str, earlier: Sequence[str] = ()) -> list[Need]:
         found = need_in(phrase)
         if found is not None:
             ability, _, detail = found.partition("/")
-            needs.setdefault(ability, Need(ability, answer_for(ability, detail)))
+            answer = answer_for(ability, detail)
+            needs.setdefault(ability, Need(ability, answer, detail, phrase.text))
     return list(needs.values()) or _follow_up(text, earlier)
 
 
@@ -116,10 +126,9 @@ def _follow_up(text: str, earlier: Sequence[str]) -> list[Need]:
     if not earlier or len(words.split()) > _FOLLOW_UP_WORDS:
         return []
     said = next((say for say, follows in _AGAIN if follows.match(words)), None)
-    before = _needs(earlier[-1], earlier[:-1]) if said else []
+    before = needs_of(earlier[-1], earlier[:-1]) if said else []
     if said is None or not before:
         return []
     ability = before[0].ability
-    return [
-        Need(ability, CANT_TELL_EITHER if said is CANT_EITHER and ability in _KNOWING else said)
-    ]
+    answer = CANT_TELL_EITHER if said is CANT_EITHER and ability in _KNOWING else said
+    return [Need(ability, answer, before[0].detail, words)]

@@ -41,6 +41,7 @@ class Room:
         self._questions = 0  # in writing, the one that is being answered and those that wait
         self._task: asyncio.Task[None] | None = None  # sees the turn out
         self._stopping: asyncio.Future[None]  # of that turn: done when it is to stop
+        self._preparing: asyncio.Task[None] | None = None  # for the next turn
 
     @property
     def busy(self) -> bool:
@@ -53,6 +54,7 @@ class Room:
         """Begin a turn; one that is under way is interrupted, and has stopped when this returns."""
         while self.turn is not None:  # again, where another `begin` came first
             await self.stop(Outcome.INTERRUPTED)
+        await self._stop_preparing()
         turn = Turn(self.name, asyncio.get_running_loop().time)
         self._start(turn, self._pipeline.run(turn, sound, peer, self.memory, wake_phrase))
         return turn
@@ -113,17 +115,38 @@ class Room:
         finally:
             turn.cancel(Outcome.FAILED)  # unless it has its outcome already
             await turn.stopped()
-            self._remember(turn)
+            remembered = self._remember(turn)
             self.turn = self._task = None
             self._ended(turn)
+            if remembered:
+                # Now nobody waits; at the next wake word they would.
+                prepare = self._pipeline.prepare_quietly(self.name, self.memory)
+                self._preparing = asyncio.create_task(prepare, name=f"prepare {self.name}")
 
-    def _remember(self, turn: Turn) -> None:
-        """Keep what was heard; a reply of which nothing was heard did not happen."""
+    async def close(self) -> None:
+        """End its turn and what it prepares for the next one."""
+        await self.stop(Outcome.GONE)
+        await self._stop_preparing()
+
+    async def _stop_preparing(self) -> None:
+        if (task := self._preparing) is not None:
+            self._preparing = None
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)  # a prefill stops within a batch
+
+    def _remember(self, turn: Turn) -> bool:
+        """Keep what was heard; a reply of which nothing was heard did not happen.
+
+        Returns:
+            Whether there is anything to remember.
+        """
         playback = turn.playback
         heard = playback.heard()
-        if turn.transcript and heard and turn.outcome is not Outcome.FAILED:
-            whole = turn.outcome is Outcome.ANSWERED and heard == playback.text
-            self.memory.add(Exchange(turn.transcript, heard, interrupted=not whole))
+        if not turn.transcript or not heard or turn.outcome is Outcome.FAILED:
+            return False
+        whole = turn.outcome is Outcome.ANSWERED and heard == playback.text
+        self.memory.add(Exchange(turn.transcript, heard, interrupted=not whole))
+        return True
 
 
 class Rooms:
@@ -159,4 +182,4 @@ class Rooms:
 
     async def close(self) -> None:
         """End all turns."""
-        await asyncio.gather(*(room.stop(Outcome.GONE) for room in self._rooms.values()))
+        await asyncio.gather(*(room.close() for room in self._rooms.values()))

@@ -24,20 +24,34 @@ class Mark(StrEnum):
     WAKE = "wake"
     SPEECH_START = "speech_start"
     SPEECH_END = "speech_end"
-    END_OF_TURN = "end_of_turn"
+    PAUSE = "pause"  # seen: speech-to-text begins
+    SOFT_END = "soft_end"  # a model is asked whether they have finished
     TRANSCRIPT = "transcript"
+    END_OF_TURN = "end_of_turn"  # they have finished, as far as can be told
     FIRST_TOKEN = "first_token"  # noqa: S105 - a token of text
     FIRST_CLAUSE = "first_clause"
+    AUDIO_READY = "audio_ready"
+    CONFIRMED = "confirmed"  # from here on it is played, remembered and acted on
     FIRST_AUDIO_SENT = "first_audio_sent"
     FIRST_AUDIO_PLAYED = "first_audio_played"
     LAST_TOKEN = "last_token"  # noqa: S105
     DONE = "done"
 
 
+_PROVISIONAL = (  # what goes with a revision
+    Mark.TRANSCRIPT,
+    Mark.FIRST_TOKEN,
+    Mark.FIRST_CLAUSE,
+    Mark.AUDIO_READY,
+    Mark.LAST_TOKEN,
+)
+
+
 class Outcome(StrEnum):
     """How a turn ended."""
 
     ANSWERED = "answered"
+    STOPPED = "stopped"  # they said "stop": that wants no answer
     NOTHING_SAID = "nothing-said"  # silence, noise, or words that nobody said
     INTERRUPTED = "interrupted"  # by the person
     GONE = "gone"  # the peer went away
@@ -51,6 +65,9 @@ class TurnRecord:
     marks: dict[Mark, float] = field(default_factory=dict)
     tokens: GenerationStats = field(default_factory=GenerationStats)
     revisions: int = 0  # how often something computed was thrown away
+    speculations: int = 0  # replies begun before the end of the turn was known
+    speculated: bool = False  # and the reply that was given is one of them
+    reopened: int = 0  # how often they went on after the turn seemed over
 
     def stages(self) -> list[tuple[str, float]]:
         """Return the moments in order of time, each with the seconds since the one before it.
@@ -63,6 +80,18 @@ class TurnRecord:
             stages.append((mark.value, moment - before))
             before = moment
         return stages
+
+    def work(self) -> dict[str, int]:
+        """Return what was computed, reused and thrown away, by name."""
+        return {
+            "prompt_tokens": self.tokens.prompt_tokens,
+            "reused_tokens": self.tokens.reused_tokens,
+            "generated_tokens": self.tokens.generated_tokens,
+            "speculations": self.speculations,
+            "speculated": int(self.speculated),
+            "revisions": self.revisions,
+            "reopened": self.reopened,
+        }
 
     def elapsed(self, clock: Callable[[], float] = time.monotonic) -> float:
         """Return the seconds since the first moment."""
@@ -100,6 +129,7 @@ class Turn:
         self.playback = Playback(clock)
         self._clock = clock
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._provisional: set[asyncio.Task[Any]] = set()  # those of the present revision
         self._cancelled = False
         self._failing = False
 
@@ -108,33 +138,56 @@ class Turn:
         """Whether nothing of this turn may be played, remembered or computed any more."""
         return self.outcome is not None
 
-    def mark(self, mark: Mark, *, ago: float = 0.0, after: Mark | None = None) -> None:
-        """Note that `mark` came `ago` seconds ago, though not before `after`; the first counts.
+    def mark(
+        self, mark: Mark, *, ago: float = 0.0, after: Mark | None = None, again: bool = False
+    ) -> None:
+        """Note that `mark` came `ago` seconds ago, though not before `after`.
 
-        What comes after the end does not count.
+        The first time counts, or with `again` the last. What comes after the end does not count.
         """
         if self.ended:
             return
         moment = self._clock() - ago
         if after is not None:
             moment = max(moment, self.record.marks.get(after, moment))
+        if again:
+            self.record.marks.pop(mark, None)
         self.record.marks.setdefault(mark, moment)
+
+    def unmark(self, *marks: Mark) -> None:
+        """Say that these did not come after all."""
+        for mark in marks:
+            self.record.marks.pop(mark, None)
 
     def is_current(self, revision: int) -> bool:
         """Say whether what was computed under `revision` still counts."""
         return not self.ended and revision == self.revision
 
     def revise(self) -> int:
-        """Make everything computed so far stale; return the new revision."""
+        """Stop and forget everything computed so far; return the new revision."""
         self.revision += 1
         self.record.revisions += 1
+        self.record.tokens = GenerationStats()
+        self.unmark(*_PROVISIONAL)
+        self.drop_work()
         return self.revision
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a part of the turn in a task that ends with it."""
+    def drop_work(self) -> None:
+        """Stop what is computed under the present revision."""
+        for task in self._provisional:
+            task.cancel()
+        self._provisional = set()
+
+    def spawn(
+        self, work: Coroutine[Any, Any, None], name: str, *, provisional: bool = False
+    ) -> asyncio.Task[None]:
+        """Run a part of the turn in a task that ends with it, or with its revision."""
         task = asyncio.create_task(work, name=f"{name} {self.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if provisional:
+            self._provisional.add(task)
+            task.add_done_callback(self._provisional.discard)
         return task
 
     def fail(self) -> None:
@@ -165,7 +218,8 @@ class Turn:
             return
         done, stuck = await asyncio.wait(set(self._tasks), timeout=_STOP_TIMEOUT)
         for task in done:
-            if not task.cancelled() and (error := task.exception()) is not None:
+            error = None if task.cancelled() else task.exception()
+            if error is not None and self.outcome is not Outcome.GONE:  # (then many complain)
                 _LOGGER.warning("turn %s: a cancelled stage raised: %s", self.id, where(error))
         for task in stuck:
             _LOGGER.error("turn %s: %s does not stop; left behind", self.id, task.get_name())

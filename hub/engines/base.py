@@ -65,7 +65,7 @@ class SpeechToText(Engine, Protocol):
     languages: tuple[str, ...]
 
     async def transcribe(
-        self, pcm: bytes, *, language: str, bias: Sequence[str] = ()
+        self, pcm: bytes, *, language: str, bias: Sequence[str] = (), draft: bool = False
     ) -> Transcript:
         """Return what was said.
 
@@ -73,6 +73,7 @@ class SpeechToText(Engine, Protocol):
             pcm: 16 kHz mono 16-bit samples.
             language: ISO 639-1 code; one of `languages`.
             bias: names and terms that may be said, most important first; a hint and no more.
+            draft: somebody is still speaking: the quickest try will do.
 
         Raises:
             BadInput: another language, or half a sample.
@@ -112,8 +113,16 @@ class Generation(Protocol):
 class LanguageModel(Engine, Protocol):
     """Words to a reply, with a prompt cache for each room."""
 
-    async def prefill(self, room: str, messages: Sequence[Message]) -> None:
-        """Compute the cache of a conversation's beginning, while there is time to."""
+    async def prefill(
+        self, room: str, messages: Sequence[Message], *, unfinished: bool = False
+    ) -> None:
+        """Compute the cache of a conversation's beginning, while there is time to.
+
+        Args:
+            room: "" for what all rooms' prompts begin with.
+            messages: the beginning.
+            unfinished: the last message goes on; it is still being spoken.
+        """
 
     def generate(self, room: str, messages: Sequence[Message], *, max_tokens: int) -> Generation:
         """Begin a reply to `messages`, whose last one is the user's."""
@@ -150,6 +159,22 @@ class VoiceActivity(Engine, Protocol):
 
     def stream(self) -> VoiceActivityStream:
         """Return a fresh detector for one stream."""
+
+
+class EndOfTurn(Engine, Protocol):
+    """Whether somebody who pauses has finished."""
+
+    async def probability(self, pcm: bytes) -> float:
+        """Return the probability (0..1) that the speaker has finished.
+
+        Args:
+            pcm: all that was heard of the utterance, 16 kHz mono 16-bit, up to and with the
+                silence; the model hears the last 8 s of it.
+
+        Raises:
+            BadInput: half a sample.
+            EngineError: the model failed or hangs.
+        """
 
 
 @dataclass(frozen=True, slots=True)

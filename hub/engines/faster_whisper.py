@@ -1,20 +1,27 @@
 """Whisper through faster-whisper (CTranslate2)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hub.engines.base import BadInput, EngineError, EngineUnavailable, Transcript
 from hub.engines.thread import EngineThread
-from protocol.audio import to_float32
+from hub.engines.whisper_window import Hypothesis, ShortWindow, fits
+from protocol.audio import SPEECH, to_float32
 
 # Whisper may stop in mid-sound, where another voice begins, say. With timestamps it says where,
 # and faster-whisper goes on from there: measured on 1400 words in recordings of up to a minute, cut
 # into windows, 5.2 % of the words are wrong with and 6.8 % without. Short sound is over by then,
 # and without them it is quicker, and better in noise: 8.0 % against 8.9 %.
 _LONG = 12.0  # seconds
+_LEAST = 0.1  # second; nobody says a word in less
 _TIMEOUT = 60.0  # seconds for one transcription; beyond it the engine counts as hung
+
+T = TypeVar("T")
 
 
 class FasterWhisper:
@@ -26,7 +33,7 @@ class FasterWhisper:
         compute_type: as CTranslate2 names them, "int8" on a CPU.
         threads: CPU threads; 0 takes every core.
         beam_size: hypotheses; measured, 1 and 5 cost the same on a short command.
-        languages: ISO 639-1 codes that are wanted of it.
+        languages: ISO 639-1 codes that are wanted of it, the most probable one first.
     """
 
     name = "faster-whisper"
@@ -82,7 +89,9 @@ class FasterWhisper:
                 f"faster-whisper: {self._model_path} knows English alone, "
                 f"not {', '.join(self.languages)}; set stt.model"
             )
-        _transcribe(model, bytes(32000), self.languages[0], self._beam_size)
+        silence = np.zeros(SPEECH.rate, np.float32)
+        _short(model, silence, self.languages[:1], (), self._beam_size)
+        _whole(model, silence, self.languages[:1], (), self._beam_size)
         return model
 
     async def close(self) -> None:
@@ -91,40 +100,76 @@ class FasterWhisper:
         await self._thread.close()
 
     async def transcribe(
-        self, pcm: bytes, *, language: str, bias: Sequence[str] = ()
+        self, pcm: bytes, *, language: str, bias: Sequence[str] = (), draft: bool = False
     ) -> Transcript:
         """Return what was said in 16 kHz mono 16-bit `pcm`; any length.
+
+        Args:
+            pcm: the sound.
+            language: one of `languages`, or "" for whichever of them it is.
+            bias: names and terms that may be said.
+            draft: one quick try, however unsure.
 
         Raises:
             BadInput: a language that the model does not know, or half a sample.
             EngineUnavailable: not loaded.
             EngineError: the model failed or hangs.
         """
-        model = self._model
-        if model is None:
+        if self._model is None:
             raise EngineUnavailable("faster-whisper is not loaded")
-        if language not in self.languages:
+        if language and language not in self.languages:
             raise BadInput(f"faster-whisper: this model does not know {language!r}")
         if len(pcm) % 2:
             raise BadInput(f"faster-whisper: {len(pcm)} bytes are no whole number of samples")
+        model, samples = self._model, to_float32(pcm)
+        among = (language,) if language else self.languages
+        seconds = len(samples) / SPEECH.rate
+        if seconds < _LEAST:
+            return Transcript("", among[0], no_speech_prob=1.0)
+        beam_size = 1 if draft else self._beam_size
+        if seconds <= _LONG or (draft and fits(seconds)):
+            found = await self._run(lambda: _short(model, samples, among, bias, beam_size))
+            if draft or found.sure:
+                return found.transcript
+            among = (found.transcript.language,)
+        # Another call, so that others come in between, and whoever has gone costs no more of it.
+        return await self._run(lambda: _whole(model, samples, among, bias, beam_size))
+
+    async def _run(self, call: Callable[[], T]) -> T:
         try:
-            return await self._thread.run(
-                lambda: _transcribe(model, pcm, language, self._beam_size, bias), timeout=_TIMEOUT
-            )
+            return await self._thread.run(call, timeout=_TIMEOUT)
         except EngineError:
             raise
         except Exception as exc:  # CTranslate2 has no base class of its errors
             raise EngineError(f"faster-whisper: {exc}") from exc
 
 
-def _transcribe(
-    model: Any, pcm: bytes, language: str, beam_size: int, bias: Sequence[str] = ()
+def _short(
+    model: Any,
+    samples: NDArray[np.float32],
+    among: Sequence[str],
+    bias: Sequence[str],
+    beam_size: int,
+) -> Hypothesis:
+    """(thread) Hear the sound in a window of its own length."""
+    window = ShortWindow(model, samples)
+    return window.write(window.language(among), bias, beam_size)
+
+
+def _whole(
+    model: Any,
+    samples: NDArray[np.float32],
+    among: Sequence[str],
+    bias: Sequence[str],
+    beam_size: int,
 ) -> Transcript:
-    seconds = len(pcm) / 32000
+    """(thread) Hear the sound in windows of 30 s."""
+    seconds = len(samples) / SPEECH.rate
     long = seconds > _LONG
+    language = among[0] if len(among) == 1 else _language(model, samples, among)
     # A numpy array and never a path: faster-whisper 1.2.1 cannot decode files with av >= 19.
     segments, _ = model.transcribe(
-        to_float32(pcm),
+        samples,
         language=language,
         beam_size=beam_size,
         temperature=0.0,  # no retries at higher temperatures: they cost seconds and invent text
@@ -150,3 +195,8 @@ def _transcribe(
         avg_logprob=min(part.avg_logprob for part in parts),
         compression_ratio=max(part.compression_ratio for part in parts),
     )
+
+
+def _language(model: Any, samples: NDArray[np.float32], among: Sequence[str]) -> str:
+    """(thread) Return the most probable one of some languages, by the beginning of long sound."""
+    return ShortWindow(model, samples[: round(_LONG * SPEECH.rate)]).language(among)

@@ -5,17 +5,15 @@ import codecs
 import contextlib
 import os
 import queue
-import re
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hub.engines.base import BadInput, EngineError, EngineUnavailable, GenerationStats, Message
+from hub.engines.base import EngineError, EngineUnavailable, GenerationStats, Message
 
 if TYPE_CHECKING:
-    from llama_cpp.llama_chat_format import Jinja2ChatFormatter
-
+    from hub.engines.chat_prompt import Prompter
     from hub.engines.llama_context import LlamaContext
 
 _SILENCE_TIMEOUT = 60.0  # seconds without a token (a cold prefill of a long prompt is the longest)
@@ -23,14 +21,23 @@ _LOAD_TIMEOUT = 600.0
 _MAX_WAITING = 256
 _SHARED = ""  # the "room" of the beginning that all prompts have in common
 
+# A prefill is nobody's reply yet. It waits while another room waits for its first clause, which is
+# about so many tokens; later it adds so many to a step that the reply is still written faster than
+# it is spoken (9 tokens a second on two cores; speech is 4).
+_URGENT_TOKENS = 16
+_PREFILL_TOKENS = 16
+
 
 class _Request:
     """One prompt on its way through the model; made on the loop, worked on by the thread."""
 
-    def __init__(self, room: str, messages: Sequence[Message], max_tokens: int) -> None:
+    def __init__(
+        self, room: str, messages: Sequence[Message], max_tokens: int, *, unfinished: bool = False
+    ) -> None:
         self.room = room
         self.messages = messages
         self.max_tokens = max_tokens  # 0: only fill the cache
+        self.unfinished = unfinished  # the last message goes on
         self.stats = GenerationStats()
         self.cancelled = False
         self.prompt: list[int] = []
@@ -170,26 +177,35 @@ class LlamaCpp:
                 self._send(None)
             await asyncio.to_thread(self._thread.join, 10)
 
-    async def prefill(self, room: str, messages: Sequence[Message]) -> None:
-        """Compute the cache of a beginning; room "" means: of what all rooms have in common."""
-        await _drain(self._request(room, messages, 0))
+    async def prefill(
+        self, room: str, messages: Sequence[Message], *, unfinished: bool = False
+    ) -> None:
+        """Compute the cache of a beginning; only what is not there yet is computed.
+
+        The room's next prefill or reply takes over from it; other rooms' first clauses go before.
+
+        Args:
+            room: "" for what all rooms' prompts begin with.
+            messages: the beginning.
+            unfinished: the last message goes on: it is computed up to the end of its words.
+        """
+        await _drain(self._request(_Request(room, messages, 0, unfinished=unfinished)))
 
     def generate(self, room: str, messages: Sequence[Message], *, max_tokens: int) -> _Request:
         """Begin a reply of at most `max_tokens`; iterate over it, `aclose` it.
 
         A room has one reply at a time; a second one waits for the first to end.
         """
-        return self._request(room, messages, max_tokens)
+        return self._request(_Request(room, messages, max_tokens))
 
     def forget(self, room: str) -> None:
         """Drop a room's cache."""
         if self._loaded:
             self._send(room)
 
-    def _request(self, room: str, messages: Sequence[Message], max_tokens: int) -> _Request:
+    def _request(self, request: _Request) -> _Request:
         if not self._loaded:
             raise EngineUnavailable("llama.cpp is not loaded")
-        request = _Request(room, messages, max_tokens)
         self._send(request)
         if not self._loaded:  # it stopped meanwhile, and may have missed this request
             raise EngineUnavailable("llama.cpp was stopped")
@@ -205,8 +221,7 @@ class LlamaCpp:
 
     def _work(self, loaded: Callable[[Exception | None], None]) -> None:
         try:
-            from llama_cpp.llama_chat_format import Jinja2ChatFormatter
-
+            from hub.engines.chat_prompt import Prompter
             from hub.engines.llama_context import LlamaContext
         except Exception as exc:  # it loads shared libraries, which can fail in any way
             loaded(EngineUnavailable(f"llama.cpp: {exc}; install the extra 'hub'"))
@@ -220,7 +235,7 @@ class LlamaCpp:
                 max_rooms=self._max_rooms,
                 temperature=self._temperature,
             )
-            prompter = _Prompter(context, Jinja2ChatFormatter)
+            prompter = Prompter(context)
         except Exception as exc:  # whatever it was, the loader must hear of it
             loaded(exc if isinstance(exc, EngineError) else EngineError(f"llama.cpp: {exc}"))
             return
@@ -247,7 +262,7 @@ class LlamaCpp:
         for request in requests:
             request.end(error)
 
-    def _admit(self, context: "LlamaContext", prompter: "_Prompter") -> bool:
+    def _admit(self, context: "LlamaContext", prompter: "Prompter") -> bool:
         """Take what waits; block where there is nothing else to do. False: stop."""
         while True:
             idle = not self._active and not self._waiting
@@ -276,11 +291,13 @@ class LlamaCpp:
                 self._waiting.remove(request)
         return True
 
-    def _start(self, context: "LlamaContext", prompter: "_Prompter", request: _Request) -> bool:
+    def _start(self, context: "LlamaContext", prompter: "Prompter", request: _Request) -> bool:
         """Begin `request` if its room and the cache have place; True also if it failed."""
         try:
             if not request.prompt:
-                request.prompt = prompter.tokens(request.messages, reply=request.max_tokens > 0)
+                request.prompt = prompter.tokens(
+                    request.messages, reply=request.max_tokens > 0, unfinished=request.unfinished
+                )
             if request.room == _SHARED:
                 context.share(request.prompt)
                 request.end()
@@ -297,28 +314,38 @@ class LlamaCpp:
         request.stats.prompt_tokens = len(request.prompt)
         request.stats.reused_tokens = kept
         request.pending = request.prompt[kept:]
+        if not request.pending:  # a prefill of what is there already
+            context.release(request.room)
+            request.end()
+            return True
         if request.max_tokens:
             request.sampler = context.new_sampler()
         self._active.append(request)
         return True
 
     def _step(self, context: "LlamaContext") -> None:
-        from hub.engines.llama_context import BATCH_TOKENS
-
         # Replies under way (one token each) come first, so that nobody's long prompt starves
         # them; what is left of the batch is shared among the prompts, so that neither does it
         # starve the short ones.
         work: list[tuple[_Request, list[int], bool]] = []
-        left, waiting = BATCH_TOKENS, len(self._active)
-        for request in sorted(self._active, key=lambda r: len(r.pending)):
+        replies = [request for request in self._active if request.max_tokens]
+        prefills = [request for request in self._active if not request.max_tokens]
+        left = context.batch_tokens
+        for requests in (replies, prefills):
+            if requests is prefills and replies:
+                if any(r.stats.generated_tokens < _URGENT_TOKENS for r in replies):
+                    break
+                left = min(left, _PREFILL_TOKENS)
+            waiting = len(requests)
             # Shortest first: what it does not take of its share goes to the longer ones.
-            part = request.pending[: -(-left // waiting)]
-            waiting -= 1
-            if not part:
-                break
-            left -= len(part)
-            request.pending = request.pending[len(part) :]
-            work.append((request, part, not request.pending and request.max_tokens > 0))
+            for request in sorted(requests, key=lambda r: len(r.pending)):
+                part = request.pending[: -(-left // waiting)]
+                waiting -= 1
+                if not part:
+                    break
+                left -= len(part)
+                request.pending = request.pending[len(part) :]
+                work.append((request, part, not request.pending and request.max_tokens > 0))
         wanted = iter(context.step([(request.room, part, last) for request, part, last in work]))
         for request, _, last in work:
             if not last:
@@ -343,44 +370,6 @@ class LlamaCpp:
         self._active.remove(request)
         context.release(request.room)
         request.end()
-
-
-class _Prompter:
-    """Messages to tokens, by the model's own chat template."""
-
-    def __init__(self, context: "LlamaContext", formatter: "type[Jinja2ChatFormatter]") -> None:
-        self._context = context
-        # `tokenize` puts the beginning-of-sequence token there, where the model wants one.
-        template, end = context.chat_template(), context.end_text()
-        self._formatters = {
-            reply: formatter(
-                template=template, eos_token=end, bos_token="", add_generation_prompt=reply
-            )
-            for reply in (False, True)
-        }
-        self._control = re.compile("|".join(map(re.escape, context.control_texts())) or "(?!)")
-
-    def tokens(self, messages: Sequence[Message], *, reply: bool) -> list[int]:
-        """Return the tokens of `messages`, with the opening of the reply if one is wanted.
-
-        What marks the parts of a prompt is taken out of the messages: nobody may end their own
-        message and begin the assistant's.
-
-        Raises:
-            BadInput: the template refuses these messages (a role, or their order).
-        """
-        plain = [{"role": m.role, "content": self._without_marks(m.content)} for m in messages]
-        try:
-            return self._context.tokenize(self._formatters[reply](messages=plain).prompt)
-        except Exception as exc:  # a template is the model's own program and raises what it likes
-            raise BadInput(
-                f"llama.cpp: the model's chat template refuses these messages: {exc}"
-            ) from exc
-
-    def _without_marks(self, text: str) -> str:
-        while (plain := self._control.sub("", text)) != text:  # taking one out may make another
-            text = plain
-        return text
 
 
 async def _drain(request: _Request) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hub.config import LlmSettings, Settings
 from hub.engines.base import (
+    EndOfTurn,
     EngineUnavailable,
     LanguageModel,
     SpeechToText,
@@ -141,6 +142,17 @@ def make_vad(settings: Settings) -> VoiceActivity:
     return Silero()
 
 
+def make_turn(settings: Settings) -> EndOfTurn:
+    """Return the end-of-turn model, not loaded yet; for settings whose `turn.model` names one.
+
+    Raises:
+        EngineUnavailable: the model is not there; says how to get it.
+    """
+    from hub.engines.smart_turn import SmartTurn
+
+    return SmartTurn(_model_path(settings.turn.model))
+
+
 def make_wake(settings: Settings) -> WakeWord:
     """Return the wake words, not loaded yet.
 
@@ -181,7 +193,10 @@ def check(settings: Settings) -> None:
             f"tts.voice: no voice {settings.tts.voice!r}; there are: {', '.join(Hibari.voices)}"
         )
     models = load_catalogue()
-    for role, name in (("stt", stt_model(settings)), ("llm", llm_model(settings.llm))):
+    chosen = [("stt", stt_model(settings)), ("llm", llm_model(settings.llm))]
+    if settings.turn.model:
+        chosen.append(("turn", settings.turn.model))
+    for role, name in chosen:
         known = [model.name for model in models.values() if model.role == role]
         if name in models and name not in known:
             raise ConfigError(
@@ -201,20 +216,31 @@ def stt_model(settings: Settings) -> str:
     """
     if settings.stt.model is not None:
         return settings.stt.model
+    wanted = set(settings.stt.languages or (settings.language,))
     for model in load_catalogue().values():
-        if model.role == "stt" and {settings.language, "multi"} & set(model.languages):
+        if model.role == "stt" and (wanted <= set(model.languages) or "multi" in model.languages):
             return model.name
     raise ConfigError(f"language: no speech-to-text model for {settings.language!r}; set stt.model")
 
 
 def stt_languages(settings: Settings) -> tuple[str, ...]:
-    """Return the languages that speech-to-text takes; raises as `stt_model` does.
+    """Return the languages that speech-to-text takes, the house's own first.
 
-    A multilingual model takes whichever language is configured, and is told which.
+    A multilingual model takes those that are configured.
+
+    Raises:
+        ConfigError: no model knows them, or the one that is set does not.
     """
-    model = load_catalogue().get(stt_model(settings))
+    wanted = settings.stt.languages or (settings.language,)
+    name = stt_model(settings)
+    model = load_catalogue().get(name)
     if model is None or model.languages == ("multi",):
-        return (settings.language,)
+        return tuple(sorted(wanted, key=lambda language: language != settings.language))
+    if unknown := [language for language in wanted if language not in model.languages]:
+        raise ConfigError(
+            f"stt.model: {name} does not know {', '.join(unknown)}, only: "
+            f"{', '.join(model.languages)}"
+        )
     return model.languages
 
 
@@ -257,7 +283,7 @@ def _is_here(name: str) -> bool:
 
 def default_models(settings: Settings) -> list[str]:
     """Return the catalogue's models that these settings need."""
-    wanted = [stt_model(settings), llm_model(settings.llm)]
+    wanted = [stt_model(settings), llm_model(settings.llm), settings.turn.model]
     return [name for name in wanted if name in load_catalogue()]
 
 

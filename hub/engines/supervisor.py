@@ -46,6 +46,7 @@ class Supervised(Generic[E]):
         self.reason = ""  # why it failed, in words for people
         self.restarts = 0
         self.load_seconds = 0.0
+        self.in_use = 0  # how many have it lent at the moment
         self._make = make
         self._warm = warm
         self._engine: E | None = None
@@ -55,6 +56,11 @@ class Supervised(Generic[E]):
     def start(self) -> None:
         """Begin to load; returns at once."""
         self._task = asyncio.create_task(self._load(), name=f"load {self.role}")
+
+    @property
+    def current(self) -> E | None:
+        """The loaded engine, if there is one at the moment."""
+        return self._engine
 
     async def get(self, *, timeout: float) -> E:
         """Return the loaded engine, waiting at most `timeout` seconds while it loads.
@@ -87,11 +93,14 @@ class Supervised(Generic[E]):
     async def lent(self, *, timeout: float) -> AsyncIterator[E]:
         """Lend the loaded engine, waiting as `get` does; what it raises meanwhile is reported."""
         engine = await self.get(timeout=timeout)
+        self.in_use += 1
         try:
             yield engine
         except EngineError as exc:
             self.failed(engine, exc)
             raise
+        finally:
+            self.in_use -= 1
 
     async def close(self) -> None:
         """Stop loading, free the engine; whoever waits for it is told."""

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,11 +14,13 @@ from wyoming.asr import TranscriptChunk, TranscriptStart, TranscriptStop
 from wyoming.event import Event
 
 from hub.config import TurnSettings
-from hub.conversation.endpoint import Endpointer, Utterance
+from hub.conversation.endpoint import Endpointer, SpeechEnded, SpeechPaused
 from hub.conversation.nonsense import Verdict, judge
+from hub.conversation.partials import Told
 from hub.conversation.patience import PatientActivity, answer_of
 from hub.conversation.pipeline import Engines
-from hub.engines.base import VAD_FRAME_BYTES, EngineError
+from hub.engines.base import VAD_FRAME_BYTES, EngineError, Transcript
+from hub.service.early import SPEECH_THRESHOLD, Command, Early
 from hub.service.request import (
     LOADING_PATIENCE,
     RequestError,
@@ -28,16 +31,16 @@ from hub.service.request import (
     texts_in,
 )
 from hub.service.sound import IncomingSound
-from hub.service.windows import WINDOW_SECONDS, Windows
-from protocol.audio import Chunker
+from hub.service.windows import WINDOW_SECONDS, Window, Windows
+from protocol.audio import SPEECH, Chunker
 
 _LOGGER = logging.getLogger(__name__)
 
 _PATIENCE = 80.0  # seconds for one window; the engine says by itself when it hangs (60 s)
 _TURN_PATIENCE = 300.0  # seconds to wait for other connections' windows
 _AT_ONCE = 1  # window of all connections that the engine is given: rooms come in between
-_SPEECH_THRESHOLD = 0.3  # lower than a turn's: here the peer says that somebody speaks
 _LEAST_SPEECH = 0.1  # seconds
+_FRAMES_BEHIND = 10  # that voice activity has still to hear, from which on nothing waits for it
 _MOST_BIAS = 400  # letters: about 100 of the 223 tokens that Whisper takes
 _MOST_BIAS_ENTRY = 60
 # As Home Assistant has it, seconds of silence by `vad_sensitivity`.
@@ -50,7 +53,7 @@ class Options:
     """What a `transcribe` asks for.
 
     Args:
-        language: one of the model's.
+        language: one of the model's; "" for whichever of them it is.
         bias: names and terms, most important first.
         silence: seconds of it that end the utterance; None leaves the end to the peer.
         context: goes back with the transcript as it came.
@@ -60,6 +63,21 @@ class Options:
     bias: tuple[str, ...] = ()
     silence: float | None = None
     context: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is said in a window of sound.
+
+    Args:
+        text: all of it, or as much as is known for certain.
+        language: in which.
+        final: whether it is all of it; what comes next is another window's.
+    """
+
+    text: str
+    language: str
+    final: bool
 
 
 class Transcriber:
@@ -99,7 +117,7 @@ class Transcriber:
             )
         sensitivity = optional_text(event, "vad_sensitivity", most=200)
         options = Options(
-            language=check_language(optional_text(event, "language", most=200), self._languages),
+            language=self._language(optional_text(event, "language", most=200)),
             bias=_bias(
                 [
                     *(texts_in(event, "transcript_names") or ()),
@@ -111,53 +129,85 @@ class Transcriber:
         )
         return Transcription(self, options, write)
 
-    async def parts(self, sound: IncomingSound, options: Options) -> AsyncGenerator[str]:
-        """Yield what is said in `sound`, window by window; nothing for silence and noise."""
-        if options.silence is not None:
-            utterance = await self._utterance(sound, options.silence)
-            sound.drop()
-            if utterance.pcm and (
-                text := await self._words(utterance.pcm, utterance.speech_seconds, options)
-            ):
-                yield text
-            return
-        windows, chunker = Windows(), Chunker(VAD_FRAME_BYTES)
+    def _language(self, asked: str | None) -> str:
+        """Return the language that is asked for, or "" for whichever of several it is."""
+        if not asked and len(self._languages) > 1:
+            return ""
+        return check_language(asked, self._languages)
+
+    async def parts(self, sound: IncomingSound, options: Options) -> AsyncGenerator[Part]:
+        """Yield what is said in `sound` as it becomes known; no words for silence and noise."""
+        windows, chunker, rest = Windows(), Chunker(VAD_FRAME_BYTES), b""
         vad = await self._engines.vad.get(timeout=LOADING_PATIENCE)
         activity = PatientActivity(vad.stream())
-        async for pcm in sound:
-            for frame in chunker.push(pcm):
-                try:
-                    voice = await activity.probability(frame)
-                except EngineError as exc:
-                    self._engines.vad.failed(vad, exc)
-                    raise
-                if (window := windows.push(frame, voice)) is not None:
-                    seconds = window.speech_seconds(_SPEECH_THRESHOLD)
-                    if text := await self._words(window.pcm, seconds, options):
-                        yield text
-        window = windows.flush(chunker.flush())
-        seconds = window.speech_seconds(_SPEECH_THRESHOLD)
-        if text := await self._words(window.pcm, seconds, options):
-            yield text
+        early = Early(partial(self._transcript, options=options), self._is_free)
+        async with aclosing(early):
+            async for pcm in sound:
+                frames = list(chunker.push(pcm))
+                if sound.over and len(frames) > _FRAMES_BEHIND:
+                    # Voice activity and speech-to-text at once: each has a thread of its own.
+                    rest = chunker.flush()
+                    whole = b"".join([windows.sound, *frames, rest])
+                    if SPEECH.seconds(len(whole)) <= WINDOW_SECONDS:
+                        early.finish(whole[: len(whole) - len(whole) % SPEECH.bytes_per_frame])
+                for frame in frames:
+                    try:
+                        voice = await activity.probability(frame)
+                    except EngineError as exc:
+                        self._engines.vad.failed(vad, exc)
+                        raise
+                    if (window := windows.push(frame, voice)) is not None:
+                        await early.aclose()  # it heard another window
+                        yield await self._part(window, None, options)
+                if sound.live:
+                    early.consider(windows.sound, windows.voice)
+                    yield Part(early.stable, options.language, final=False)
+            window = windows.flush(rest + chunker.flush())
+            yield await self._part(window, early, options)
 
-    async def _utterance(self, sound: IncomingSound, silence: float) -> Utterance:
+    async def command(self, sound: IncomingSound, options: Options) -> AsyncGenerator[Part]:
+        """Yield what is said in `sound` up to a silence of `options.silence`; "" for no words."""
         settings = msgspec.structs.replace(
             self._settings,
-            silence=silence,
+            silence=options.silence,
             no_speech=_COMMAND_NO_SPEECH,
             max_speech=WINDOW_SECONDS - 1,
         )
         async with self._engines.vad.lent(timeout=LOADING_PATIENCE) as vad:
             endpointer = Endpointer(PatientActivity(vad.stream()), settings, wake_word=False)
-            async for event in endpointer.listen(sound):
-                if isinstance(event, Utterance):
-                    return event
-        raise AssertionError("an endpointer ends with an utterance")
+            utterance, transcript = None, None
+            command = Command(partial(self._transcript, options=options), self._is_free)
+            async with aclosing(command), aclosing(endpointer.listen(sound)) as events:
+                async for event in events:
+                    if isinstance(event, SpeechPaused) and sound.live:
+                        await command.paused(event.utterance)
+                    elif isinstance(event, SpeechEnded):
+                        utterance = event.utterance
+                        break
+                sound.drop()
+                assert utterance is not None  # an endpointer ends with one
+                if utterance.pcm:
+                    transcript = await command.ended(utterance)
+        yield _judged(transcript, utterance.speech_seconds, options)
 
-    async def _words(self, pcm: bytes, speech_seconds: float, options: Options) -> str:
-        """Return what is said in one window, or "" where nobody speaks."""
-        if speech_seconds < _LEAST_SPEECH:  # whatever Whisper wrote, it would be an invention
-            return ""
+    def _is_free(self) -> bool:
+        """Whether nobody wants the engine at the moment."""
+        return not self._turns.locked() and self._engines.stt.in_use == 0
+
+    async def _part(self, window: Window, early: Early | None, options: Options) -> Part:
+        """Return what is said in one window."""
+        seconds, transcript = window.speech_seconds(SPEECH_THRESHOLD), None
+        if seconds >= _LEAST_SPEECH:  # below it, whatever Whisper wrote would be an invention
+            if early is not None:
+                transcript = await early.final(window.voice)
+            if transcript is None:
+                if early is not None:
+                    await early.aclose()  # what it is at heard less
+                transcript = await self._transcript(window.pcm, False, options=options)
+        return _judged(transcript, seconds, options)
+
+    async def _transcript(self, pcm: bytes, draft: bool, *, options: Options) -> Transcript:
+        """Transcribe, after those who asked before."""
         try:
             async with asyncio.timeout(_TURN_PATIENCE):
                 await self._turns.acquire()
@@ -165,24 +215,13 @@ class Transcriber:
             raise RequestError("engine-busy", "too much to transcribe for others") from None
         try:
             async with self._engines.stt.lent(timeout=LOADING_PATIENCE) as stt:
-                transcript = await answer_of(
-                    stt.transcribe(pcm, language=options.language, bias=options.bias),
+                return await answer_of(
+                    stt.transcribe(pcm, language=options.language, bias=options.bias, draft=draft),
                     "stt",
                     timeout=_PATIENCE,
                 )
         finally:
             self._turns.release()
-        verdict = judge(
-            transcript.text,
-            speech_seconds=speech_seconds,
-            no_speech_prob=transcript.no_speech_prob,
-            avg_logprob=transcript.avg_logprob,
-            compression_ratio=transcript.compression_ratio,
-        )
-        if verdict is not Verdict.OK:
-            _LOGGER.debug("a window of sound has no words: %s", verdict.value)
-            return ""
-        return transcript.text.strip()
 
 
 class Transcription:
@@ -209,20 +248,46 @@ class Transcription:
         self._sound.end()
 
     async def run(self) -> None:
-        """Send the transcript, in parts as they are ready and as a whole at the end."""
-        language, context, said = self._options.language, self._options.context, ""
-        async with aclosing(self._transcriber.parts(self._sound, self._options)) as parts:
+        """Send what is said as it becomes known, and the transcript at the end.
+
+        What is sent early are words that will hardly change; where one does all the same, the
+        transcript is what counts.
+        """
+        options, told, said = self._options, Told(), ""
+        language, started = options.language or None, False
+        listen = self._transcriber.parts if options.silence is None else self._transcriber.command
+        async with aclosing(listen(self._sound, options)) as parts:
             async for part in parts:
-                if not said:
-                    await self._write(TranscriptStart(language=language, context=context))
-                piece = f" {part}" if said else part
-                said += piece
-                await self._write(TranscriptChunk(piece))
+                language = part.language or None
+                if part.final and part.text:
+                    said = f"{said} {part.text}" if said else part.text
+                if piece := told.more(part.text, final=part.final):
+                    if not started:
+                        started = True
+                        await self._write(TranscriptStart(options.context, language))
+                    await self._write(TranscriptChunk(piece))
         self._sound.drop()
-        if not said:
-            await self._write(TranscriptStart(language=language, context=context))
-        await self._write(TranscriptEvent(text=said, language=language, context=context))
+        if not started:
+            await self._write(TranscriptStart(options.context, language))
+        await self._write(TranscriptEvent(said, options.context, language))
         await self._write(TranscriptStop())
+
+
+def _judged(transcript: Transcript | None, speech_seconds: float, options: Options) -> Part:
+    """Return the words of a transcript, or none where nobody said them."""
+    if transcript is None:
+        return Part("", options.language, final=True)
+    verdict = judge(
+        transcript.text,
+        speech_seconds=speech_seconds,
+        no_speech_prob=transcript.no_speech_prob,
+        avg_logprob=transcript.avg_logprob,
+        compression_ratio=transcript.compression_ratio,
+    )
+    if verdict is not Verdict.OK:
+        _LOGGER.debug("a window of sound has no words: %s", verdict.value)
+        return Part("", transcript.language, final=True)
+    return Part(transcript.text.strip(), transcript.language, final=True)
 
 
 def _bias(words: Sequence[str]) -> tuple[str, ...]:

@@ -32,6 +32,11 @@ class Feed(Generic[AnyStr]):
         """Whether what still comes is thrown away."""
         return self._ended
 
+    @property
+    def over(self) -> bool:
+        """Whether all there is was given out, and no more comes."""
+        return self._ended and not self._pieces
+
     async def put(self, piece: AnyStr) -> None:
         """Take a piece; wait first while enough is waiting already."""
         # No time-out: whoever takes the pieces out waits for engines that have one.

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Self
 
-from wyoming.asr import Transcribe, Transcript
+from wyoming.asr import Transcribe, Transcript, TranscriptChunk
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event, Eventable
@@ -15,12 +15,14 @@ from wyoming.tts import Synthesize
 from wyoming.vad import VoiceStarted, VoiceStopped
 from wyoming.wake import Detection
 
+from hub.conversation.interruption import Judge, Overheard, Ruling
+from hub.conversation.patience import where
 from hub.conversation.peer import PeerGone
 from hub.conversation.room import Room
 from hub.conversation.turn import Mark, Outcome, Turn
 from protocol.audio import SPEECH, BadFormat, Converter, PcmFormat
 from protocol.connection import Connection, ConnectionClosed, MalformedFrame, ProtocolError
-from protocol.extensions import Flush, Playback, with_turn
+from protocol.extensions import Flush, Interruption, Playback, Resume, with_turn
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -82,15 +84,28 @@ class SatelliteLink:
         room: its room.
         phrases: wake-word model names to what is said, from its introduction.
         language: of the conversation.
+        judge: says whether speech over a reply interrupts it.
+        stock: it is no Parlour satellite, and knows nothing of `protocol.extensions`.
     """
 
     def __init__(
-        self, connection: Connection, room: Room, phrases: dict[str, str], language: str
+        self,
+        connection: Connection,
+        room: Room,
+        phrases: dict[str, str],
+        language: str,
+        judge: Judge,
+        *,
+        stock: bool = False,
     ) -> None:
         self._connection = connection
         self._room = room
         self._phrases = phrases
         self._language = language
+        self._judge = judge
+        self._stock = stock
+        self._overheard: _Sound | None = None  # what is said over a reply, until it is judged
+        self._judging: asyncio.Task[None] | None = None
         self._sound: _Sound | None = None
         self._turn: Turn | None = None
         self._wake_word: str | None = None
@@ -110,6 +125,7 @@ class SatelliteLink:
             async for event in self._connection:
                 await self._handle(event)
         finally:
+            await self._judge_no_more()
             if self._turn is not None and self._room.turn is self._turn:
                 await self._room.stop(Outcome.GONE)
 
@@ -117,13 +133,15 @@ class SatelliteLink:
 
     async def _handle(self, event: Event) -> None:
         if AudioChunk.is_type(event.type):
-            if self._sound is not None and not self._sound.closed:
-                self._sound.push(self._to_speech(event))
+            if (sound := self._overheard or self._sound) is not None and not sound.closed:
+                sound.push(self._to_speech(event))
         elif Detection.is_type(event.type):
             name = Detection.from_event(event).name
-            self._wake_word = name if isinstance(name, str) else None
+            self._wake_word = name if isinstance(name, str) else ""
         elif RunPipeline.is_type(event.type):
             await self._begin_turn(event)
+        elif Interruption.is_type(event.type):
+            await self._spoken_over(Interruption.from_event(event))
         elif AudioStop.is_type(event.type):
             self._end_of_sound()
         elif Playback.is_type(event.type):
@@ -146,13 +164,71 @@ class SatelliteLink:
                 )
             )
             return
-        await self._room.stop(Outcome.INTERRUPTED)
-        if (before := self._turn) is not None and before.playback.started:
-            await self._connection.write(Flush(before.id))
+        await self._judge_no_more()
+        if (before := self._turn) is not None:
+            # Told at once: what has to stop may take its time, if a model hangs. One that was
+            # played to its end is none that is interrupted: it only has not noticed yet.
+            finished = before.playback.finished
+            before.cancel(Outcome.ANSWERED if finished else Outcome.INTERRUPTED)
+            if before.playback.started and not finished:
+                await self._connection.write(Flush(before.id))
         phrase = self._phrases.get(self._wake_word or "", self._wake_word)
         self._wake_word, self._converter = None, None
         self._sound = _Sound()
         self._turn = await self._room.begin(self, self._sound, phrase)
+
+    # -- speech over a reply ------------------------------------------------------------------
+
+    async def _spoken_over(self, interruption: Interruption) -> None:
+        """The satellite is quiet, and asks whether to go on."""
+        await self._judge_no_more()
+        turn = self._turn
+        if turn is None or turn.id != interruption.turn or turn.ended:
+            # It has all of the reply that there is.
+            if not interruption.stop:
+                await self._connection.write(Resume(interruption.turn))
+        elif interruption.stop:
+            await self._stop(turn)
+        else:
+            self._converter = None
+            self._overheard = _Sound()
+            listening = self._listen_over(turn, self._overheard)
+            self._judging = asyncio.create_task(listening, name=f"judge {turn.id}")
+
+    async def _judge_no_more(self) -> None:
+        self._overheard = None
+        if (judging := self._judging) is not None:
+            self._judging = None
+            judging.cancel()
+            await asyncio.gather(judging, return_exceptions=True)
+
+    async def _listen_over(self, turn: Turn, sound: _Sound) -> None:
+        """Do with the reply of `turn` what the judge says."""
+        overheard = Overheard(sound)
+        try:
+            phrases = list(self._phrases.values())
+            ruling = await self._judge.rule(self._room.name, overheard, turn.playback, phrases)
+            self._overheard = None
+            _LOGGER.info("turn %s: spoken over: %s", turn.id, ruling.value)
+            if ruling is Ruling.LISTEN:
+                turn.cancel(Outcome.INTERRUPTED)
+                self._sound = sound
+                await self._connection.write(Flush(turn.id, listen=True))
+                phrase = phrases[0] if phrases else None  # it may come before their question
+                self._turn = await self._room.begin(self, overheard.again(), phrase)
+            elif ruling is Ruling.STOP:
+                await self._stop(turn)
+            else:
+                await self._connection.write(Resume(turn.id))
+        except (ConnectionClosed, ProtocolError) as exc:
+            _LOGGER.debug("turn %s: %s", turn.id, exc)  # `run` sees it, too
+        except Exception as exc:  # a bug; the satellite goes on by itself
+            _LOGGER.error("turn %s: spoken over: %s", turn.id, where(exc))
+
+    async def _stop(self, turn: Turn) -> None:
+        """Stop a reply, and say nothing else."""
+        turn.cancel(Outcome.INTERRUPTED)  # its room sees it out, however long that takes
+        await self._connection.write(Flush(turn.id))
 
     def _to_speech(self, event: Event) -> bytes:
         try:
@@ -169,10 +245,10 @@ class SatelliteLink:
         return self._converter.process(chunk.audio)
 
     def _end_of_sound(self) -> None:
-        if self._sound is not None:
+        if (sound := self._overheard or self._sound) is not None:
             if self._converter is not None:
-                self._sound.push(self._converter.flush())
-            self._sound.close()
+                sound.push(self._converter.flush())
+            sound.close()
 
     def _played_so_far(self, report: Playback) -> None:
         turn = self._turn
@@ -208,6 +284,10 @@ class SatelliteLink:
         self._want_no_more_sound()
         await self._send(VoiceStopped(timestamp=self._listened_ms()))
 
+    async def partial(self, turn: Turn, text: str) -> None:
+        """Tell what was said so far, as far as it will not change any more."""
+        await self._send(with_turn(TranscriptChunk(text=text).event(), turn.id))
+
     async def transcript(self, turn: Turn, text: str) -> None:
         """Tell what was said."""
         await self._send(Transcript(text=text, language=self._language))
@@ -233,6 +313,17 @@ class SatelliteLink:
     async def audio_stop(self, turn: Turn) -> None:
         """Say that all of it is sent."""
         await self._send(with_turn(AudioStop().event(), turn.id))
+
+    async def stopped(self, turn: Turn) -> None:
+        """Say that the turn is over and wants no reply: they said "stop"."""
+        self._want_no_more_sound()
+        if not self._stock:
+            await self._send(Flush(turn.id))
+            return
+        # An empty reply: any other end would make the sound of an error.
+        start = AudioStart(rate=SPEECH.rate, width=SPEECH.width, channels=SPEECH.channels)
+        await self._send(start)
+        await self._send(AudioStop())
 
     async def failed(self, turn: Turn, code: str, text: str) -> None:
         """Say that this turn has no reply, and why."""

@@ -8,6 +8,7 @@ from wyoming.event import Event
 
 from hub.certificate import load_certificate
 from hub.config import Settings, state_folder
+from hub.conversation.interruption import Judge
 from hub.conversation.patience import where
 from hub.conversation.room import Rooms
 from hub.pairings import Pairings
@@ -43,14 +44,16 @@ class SatelliteServer:
     Args:
         rooms: the hub's rooms.
         settings: the hub's.
+        judge: says whether speech over a reply interrupts it.
 
     Raises:
         ConfigError: other machines could reach it, or be reached, in plain text.
     """
 
-    def __init__(self, rooms: Rooms, settings: Settings) -> None:
+    def __init__(self, rooms: Rooms, settings: Settings, judge: Judge) -> None:
         check_exposure(settings.link)
         self._rooms = rooms
+        self._judge = judge
         self._settings = settings.link
         self._language = settings.language
         self._server: Server | None = None
@@ -176,9 +179,12 @@ class SatelliteServer:
             text = f"{room!r} is a paired satellite's room; give this satellite another name"
             await dismiss(connection, "wrong-room", text)
             raise ProtocolError(text)
-        await self._drive(connection, Introduced(room, phrases_of(info)))
+        stock = introduction is None
+        await self._drive(connection, Introduced(room, phrases_of(info)), stock=stock)
 
-    async def _drive(self, connection: Connection, introduced: Introduced) -> None:
+    async def _drive(
+        self, connection: Connection, introduced: Introduced, *, stock: bool = False
+    ) -> None:
         room, digest = introduced.room, introduced.digest
         older = self._connected.get(room)
         self._connected[room] = connection, digest  # before any wait: two may come at once
@@ -190,7 +196,12 @@ class SatelliteServer:
                 await dismiss(older[0], "replaced", f"Another satellite says that it is {room!r}")
             _LOGGER.info("%s: connected from %s", room, connection.peer)
             link = SatelliteLink(
-                connection, self._rooms.get(room), introduced.phrases, self._language
+                connection,
+                self._rooms.get(room),
+                introduced.phrases,
+                self._language,
+                self._judge,
+                stock=stock,
             )
             await link.run()
         finally:

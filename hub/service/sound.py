@@ -1,5 +1,6 @@
 """The sound of one request: audio events of any PCM format become 16 kHz mono 16-bit."""
 
+import asyncio
 from typing import Self
 
 from wyoming.event import Event
@@ -10,6 +11,8 @@ from protocol.connection import MalformedFrame
 
 _MOST_WAITING = SPEECH.bytes_for(8.0)
 _TIMEOUT = 30.0  # seconds; a microphone that hears nothing sends silence
+_LOOKED_AT = 0.25  # seconds from the first sound on, after which its pace is known
+_AHEAD = 1.0  # second that a microphone's sound may be ahead of the clock, in blocks
 
 
 class IncomingSound:
@@ -19,6 +22,8 @@ class IncomingSound:
         self._feed: Feed[bytes] = Feed(b"", _MOST_WAITING, _TIMEOUT, "sound")
         self._converter: Converter | None = None
         self.first_ms: int | None = None  # the peer's own time of the first chunk
+        self._began: float | None = None  # on the loop's clock
+        self._seconds = 0.0  # of sound
 
     async def take(self, event: Event) -> None:
         """Take `audio-start`, `audio-chunk` or `audio-stop`; wait while enough is waiting.
@@ -44,9 +49,25 @@ class IncomingSound:
         if self.first_ms is None:
             at = event.data.get("timestamp")
             self.first_ms = at if type(at) is int else 0  # `type is`: True is an int in Python
+        if self._began is None:
+            self._began = asyncio.get_running_loop().time()
         pcm, step = event.payload or b"", form.bytes_for(1.0)
+        self._seconds += form.seconds(len(pcm))
         for start in range(0, len(pcm), step):  # a second at a time: converting holds up the loop
             await self._feed.put(self._converter.process(pcm[start : start + step]))
+
+    @property
+    def live(self) -> bool:
+        """Whether it comes as somebody speaks it, and not as fast as a file can be read."""
+        if self._began is None:
+            return False
+        elapsed = asyncio.get_running_loop().time() - self._began
+        return elapsed >= _LOOKED_AT and self._seconds <= elapsed + _AHEAD
+
+    @property
+    def over(self) -> bool:
+        """Whether all there is was given out, and no more comes."""
+        return self._feed.over
 
     def end(self) -> None:
         """Say that no more comes."""

@@ -40,6 +40,16 @@ class Windows:
         self._sound = bytearray()
         self._voice: list[float] = []
 
+    @property
+    def sound(self) -> bytearray:
+        """What was collected and not given out."""
+        return self._sound
+
+    @property
+    def voice(self) -> list[float]:
+        """The probability of speech in each frame of it."""
+        return self._voice
+
     def push(self, frame: bytes, voice: float) -> Window | None:
         """Take a frame and the probability of speech in it; return the window that is full."""
         self._sound += frame

@@ -126,11 +126,13 @@ class SpoolMicrophone:
         self._clip = _Clip(b"")
         self._playing: Path | None = None
         self._frames = 0
+        self._began = 0.0  # seconds on the monotonic clock: when the first frame's sound began
         self._scan: asyncio.Task[tuple[Path, bytes] | None] | None = None
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Yield what is in the spool, else silence; see `Microphone.frames`."""
         await asyncio.to_thread(self._make_folder)
+        self._began = time.monotonic() - self._frames * _FRAME_SECONDS
         try:
             async for frame in _paced(self):
                 yield frame
@@ -146,6 +148,9 @@ class SpoolMicrophone:
             self._scan = None
             if found is not None:
                 self._playing, self._clip = found[0], _Clip(found[1])
+                # The clock is that of all processes here, so benchmarks know what was said when.
+                began = self._began + self._frames * _FRAME_SECONDS
+                _LOGGER.debug("%s is heard from %.4f on", found[0].name, began)
         self._frames += 1
         if self._clip.over and self._scan is None and self._frames % _SCAN_FRAMES == 0:
             self._scan = asyncio.create_task(asyncio.to_thread(self._next_clip, self._playing))
@@ -239,6 +244,7 @@ class WaveSpeaker:
         block = round(self._format.rate * block_seconds)
         seconds = block / self._format.rate
         start = time.monotonic()
+        _LOGGER.debug("the speaker's first sample is played at %.4f", start + seconds)
         count = 0
         try:
             while not self._stopped:

@@ -5,11 +5,12 @@ The environment is made anew, with what pip fetches: the extra `satellite` alone
 
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
+from environments import install
+from results import bar, record
 
 ROOT = Path(__file__).parents[2]
 DISK, MEMORY, CORE = 150e6, 80e6, 0.03  # bytes, bytes, a share of one core
@@ -31,12 +32,7 @@ def share_of_a_core(process: psutil.Process) -> float:
 
 def test_an_idle_satellite_takes_little(tmp_path):
     environment = tmp_path / "environment"
-    subprocess.run([sys.executable, "-m", "venv", environment], check=True, timeout=120)
-    pip = [environment / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
-    constraints = ROOT / "deploy" / "constraints.txt"
-    subprocess.run(
-        [*pip, "-c", constraints, f"{ROOT}[satellite]"], check=True, cwd=tmp_path, timeout=600
-    )
+    install(environment, "-c", ROOT / "deploy" / "constraints.txt", f"{ROOT}[satellite]")
     (tmp_path / "home").mkdir()
     own = {"HOME": str(tmp_path / "home"), "XDG_STATE_HOME": str(tmp_path / "state")}
     satellite = subprocess.Popen(
@@ -55,10 +51,10 @@ def test_an_idle_satellite_takes_little(tmp_path):
         satellite.wait(timeout=15)
     core = min(shares)  # whatever else the machine does makes it more, never less
     disk = occupied(environment)  # now with the bytecode that it wrote
-    print(
-        f"satellite idle: {disk / 1e6:.0f} MB of disk, {memory / 1e6:.0f} MB of memory, "
-        f"{', '.join(f'{share:.1%}' for share in shares)} of a core"
-    )
-    assert disk < DISK
-    assert memory < MEMORY
-    assert core < CORE
+    record("satellite", {"disk": disk, "memory": memory, "shares of a core": shares})
+    met = [
+        bar("satellite", "idle: of one core", 100 * core, at_most=100 * CORE, unit="%"),
+        bar("satellite", "idle: memory", memory / 1e6, at_most=MEMORY / 1e6, unit="MB"),
+        bar("satellite", "environment on disk", disk / 1e6, at_most=DISK / 1e6, unit="MB"),
+    ]
+    assert all(met), "a bar is missed: see the table of bars"

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soxr
+from results import record
 
 from protocol.audio import from_float32
 from satellite.config import WakeSettings
@@ -75,6 +76,7 @@ WAYS = {
 @pytest.mark.parametrize("engine", ENGINES)
 def test_recorded_wake_words_are_heard(recordings, engine):
     print()
+    figures = {}
     for word in ENGINES[engine]:
         paths = sorted(path for path in (recordings / word).glob("*") if path.is_file())
         heard = dict.fromkeys(WAYS, 0)
@@ -90,7 +92,10 @@ def test_recorded_wake_words_are_heard(recordings, engine):
             if paths:
                 share = f"{count:4} of {len(paths):4}  {count / len(paths):6.1%}"
                 print(f"{engine:<14} {word:<12} {way:<18} {share}")
-                assert count >= 0.9 * len(paths)
+                figures[f"{word}, {way}"] = {"heard": count, "of": len(paths)}
+    record("wake", {engine: figures})
+    for name, one in figures.items():
+        assert one["heard"] >= 0.9 * one["of"], name
 
 
 @pytest.mark.slow
@@ -110,4 +115,6 @@ def test_other_speech_wakes_nobody(recordings, engine):
     )
     for name, file in found:
         print(f"    {name:<12} {file}")
+    costs = {"false alarms": len(found), "seconds": seconds, "share of a core": computing / seconds}
+    record("wake", {f"{engine}, other speech": costs})
     assert len(found) <= seconds / 600

@@ -1,107 +1,46 @@
-"""Speech through the service port against the same faster-whisper model called directly.
+"""Word errors: through the service port, and in a window of the sound's own length, against the
+same faster-whisper model called directly.
 
 Directly means `WhisperModel.transcribe(sound, language="en")` and nothing else: faster-whisper's
-own defaults (five beams, timestamps, higher temperatures where it doubts). Both hear the same
-samples; errors are counted over the same words, and the interval is that of their difference, from
-2000 resamplings of the clips.
-
-Recordings of people come from ../shared/audio and, as pairs of NAME.wav and NAME.txt, from the
-folder that PARLOUR_SPEECH names; where there are none, the hub's own voice and noise must do.
+own defaults (its window of 30 s, five beams, timestamps, higher temperatures where it doubts). All
+hear the same samples; errors are counted over the same words, and the interval is that of their
+difference, from 2000 resamplings of the clips.
 """
 
 import asyncio
-import csv
-import os
-import re
+import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
-from num2words import num2words
-from processes import VOICE
-from sentences import SENTENCES
-from words import distance
+from results import bar, progress, record, table
+from speech_clips import Clip, clip_sets, errors, of_people, words
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 
 from hub.config import Settings
+from hub.engines.faster_whisper import FasterWhisper
 from hub.engines.registry import stt_model
 from hub.models.fetch import path_of
-from protocol.audio import SPEECH, Converter, read_wav, to_float32
+from protocol.audio import to_float32
 from protocol.connection import Limits
 from protocol.transport import connect
 
-AUDIO = Path(__file__).resolve().parents[3] / "shared" / "audio"
-NOISE_LEVELS = (20, 10, 5)  # dB below the speech
-LONG_CLIPS = 8  # in one long recording, half a second between them
 RESAMPLINGS = 2000
 CHUNK = 2048  # bytes
 TIMEOUT = 600.0
-
-
-@dataclass(frozen=True)
-class Clip:
-    said: str
-    pcm: bytes  # 16 kHz mono 16-bit
+POINTS = 1.0  # of word error rate, that we may be worse than the model called directly
+WORDS = 500  # that make a figure
+COMMAND = 12.0  # seconds; longer sound is heard in Whisper's own window anyway
 
 
 @dataclass(frozen=True)
 class Score:
     words: int
-    port: int  # errors
+    ours: int  # errors
     direct: int
-
-
-def to_speech(form, pcm: bytes) -> bytes:
-    converter = Converter(form, SPEECH)
-    return converter.process(pcm) + converter.flush()
-
-
-def shared_recordings() -> list[Clip]:
-    if not (AUDIO / "manifest.tsv").exists():
-        return []
-    with (AUDIO / "manifest.tsv").open(newline="", encoding="utf-8") as file:
-        rows = [r for r in csv.DictReader(file, delimiter="\t") if r["kind"] == "speech"]
-    return [
-        Clip(r["transcript"], to_speech(*read_wav(AUDIO / r["file"])))
-        for r in rows
-        if r["lang"] == "en"
-    ]
-
-
-def other_recordings() -> list[Clip]:
-    folder = os.environ.get("PARLOUR_SPEECH")
-    if folder is None:
-        return []
-    return [
-        Clip(path.read_text(encoding="utf-8"), to_speech(*read_wav(path.with_suffix(".wav"))))
-        for path in sorted(Path(folder).glob("*.txt"))
-    ]
-
-
-def with_noise(clip: Clip, level: float, rng: np.random.Generator) -> Clip:
-    samples = to_float32(clip.pcm)
-    noise = rng.standard_normal(len(samples)).astype(np.float32)
-    noise *= np.sqrt(np.mean(samples**2)) / 10 ** (level / 20)
-    mixed = np.clip((samples + noise) * 32768, -32768, 32767).astype("<i2")
-    return Clip(clip.said, mixed.tobytes())
-
-
-def joined(clips: list[Clip]) -> list[Clip]:
-    pause = bytes(SPEECH.bytes_for(0.5))
-    groups = [clips[at : at + LONG_CLIPS] for at in range(0, len(clips), LONG_CLIPS)]
-    return [Clip(" ".join(c.said for c in g), pause.join(c.pcm for c in g)) for g in groups]
-
-
-def words(text: str) -> list[str]:
-    text = re.sub(r"\d+", lambda number: num2words(int(number[0])), text.lower())
-    return re.findall(r"[\w']+", text.replace("mister", "mr"))
-
-
-def errors(said: str, heard: str) -> int:
-    """Levenshtein distance over words."""
-    return distance(words(said), words(heard))
+    ours_seconds: float = 0.0
+    direct_seconds: float = 0.0
 
 
 async def through_the_port(uri: str, pcm: bytes) -> str:
@@ -123,62 +62,103 @@ async def scores(uri: str, model, clips: list[Clip]) -> list[Score]:
     found = []
     for clip in clips:
         port = await through_the_port(uri, clip.pcm)
-        segments, _ = model.transcribe(to_float32(clip.pcm), language="en")
-        direct = " ".join(segment.text.strip() for segment in segments)
-        count = len(words(clip.said))
+        count, direct = len(words(clip.said)), directly(model, clip)
         found.append(Score(count, errors(clip.said, port), errors(clip.said, direct)))
     return found
 
 
-def show(label: str, found: list[Score]) -> float:
-    """Print one line; return by how many points the port is worse."""
-    table = np.array([(s.words, s.port, s.direct) for s in found], float)
+async def engine_scores(engine: FasterWhisper, model, clips: list[Clip]) -> list[Score]:
+    """Return the same without a hub in between, with the processor time that each took."""
+    found = []
+    for clip in clips:
+        began = time.process_time()
+        ours = (await engine.transcribe(clip.pcm, language="en")).text
+        between = time.process_time()
+        direct = directly(model, clip)
+        seconds = between - began, time.process_time() - between
+        count = len(words(clip.said))
+        found.append(Score(count, errors(clip.said, ours), errors(clip.said, direct), *seconds))
+    return found
+
+
+def directly(model, clip: Clip) -> str:
+    segments, _ = model.transcribe(to_float32(clip.pcm), language="en")
+    return " ".join(segment.text.strip() for segment in segments)
+
+
+def summary(found: list[Score]) -> dict[str, float]:
+    """Return the figures of some clips; rates in percent, times as medians in seconds."""
+    counts = np.array([(s.words, s.ours, s.direct) for s in found], float)
     rng = np.random.default_rng(1)
-    drawn = table[rng.integers(0, len(table), (RESAMPLINGS, len(table)))].sum(axis=1)
+    drawn = counts[rng.integers(0, len(counts), (RESAMPLINGS, len(counts)))].sum(axis=1)
     low, high = np.percentile(100 * (drawn[:, 1] - drawn[:, 2]) / drawn[:, 0], (2.5, 97.5))
-    total, port, direct = table.sum(axis=0)
-    difference = 100 * (port - direct) / total
-    print(
-        f"{label:<34} {total:6.0f} words   port {100 * port / total:6.2f} %   "
-        f"direct {100 * direct / total:6.2f} %   difference {difference:+.2f} points, "
-        f"95 % of them {low:+.2f} to {high:+.2f}"
-    )
-    return difference
+    total, ours, direct = counts.sum(axis=0)
+    return {
+        "clips": len(found),
+        "words": int(total),
+        "ours": 100 * ours / total,
+        "direct": 100 * direct / total,
+        "points worse": 100 * (ours - direct) / total,
+        "low": float(low),
+        "high": float(high),
+        "our seconds": float(np.median([s.ours_seconds for s in found])),
+        "direct seconds": float(np.median([s.direct_seconds for s in found])),
+    }
+
+
+def judge(section: str, title: str, sets: dict[str, list[Score]]) -> float:
+    """Print the sets and all of them, record them; return by how many points we are worse."""
+    people = [score for label, found in sets.items() if of_people(label) for score in found]
+    own = [score for label, found in sets.items() if not of_people(label) for score in found]
+    sets = {**sets, "all of people": people, "all of our own voice": own, "all": [*people, *own]}
+    figures = {label: summary(found) for label, found in sets.items() if found}
+    rows = []
+    for label, f in figures.items():
+        interval = f"{f['low']:+.2f} to {f['high']:+.2f}"
+        rates = [
+            f"{f['ours']:.2f} %",
+            f"{f['direct']:.2f} %",
+            f"{f['points worse']:+.2f}",
+            interval,
+        ]
+        rows.append([label, f["words"], *rates, f["our seconds"], f["direct seconds"]])
+    table(title, ("clips", "words", "ours", "direct", "worse", "95 %", "ours s", "direct s"), rows)
+    record(section, figures)
+    for label in ("all of people", "all of our own voice"):
+        if label in figures and figures[label]["words"] >= WORDS:
+            worse = figures[label]["points worse"]
+            bar(section, f"{label}: {title}", worse, at_most=POINTS, unit="points")
+    assert figures["all"]["words"] >= WORDS
+    return max(f["points worse"] for label, f in figures.items() if label.startswith("all"))
 
 
 @pytest.fixture(scope="module")
 def model():
     from faster_whisper import WhisperModel
 
-    return WhisperModel(str(path_of(stt_model(Settings()))), device="cpu", compute_type="int8")
+    path = str(path_of(stt_model(Settings())))
+    return WhisperModel(path, device="cpu", compute_type="int8", cpu_threads=1)
 
 
+@pytest.mark.slow
 async def test_the_port_hears_as_well_as_the_model_called_directly(house, model, voice):
-    spoken = [Clip(sentence, to_speech(VOICE, voice(sentence))) for sentence in SENTENCES]
-    rng = np.random.default_rng(1)
-    sets = {"recordings of ../shared/audio": shared_recordings()}
-    sets["recordings of PARLOUR_SPEECH"] = other_recordings()
-    people = [*sets["recordings of ../shared/audio"], *sets["recordings of PARLOUR_SPEECH"]]
-    sets["people, many in one recording"] = joined(people)
-    sets["our own voice"] = spoken
-    for level in NOISE_LEVELS:
-        sets[f"our own voice, noise {level} dB below"] = [
-            with_noise(clip, level, rng) for clip in spoken
-        ]
-    sets["our own voice, many in one"] = joined(spoken)
-    everything, of_people = [], []
-    print()
+    found = {}
     async with house.hub() as hub:
-        for label, clips in sets.items():
-            if not clips:
-                print(f"{label:<34} none here")
-                continue
-            found = await scores(hub.service, model, clips)
-            show(label, found)
-            everything += found
-            if "own voice" not in label:
-                of_people += found
-    if of_people:
-        show("all of people", of_people)
-    assert show("all", everything) <= 1.0
-    assert sum(score.words for score in everything) >= 500
+        for label, clips in clip_sets(voice).items():
+            progress(f"{label}: {len(clips)} clips")
+            found[label] = await scores(hub.service, model, clips)
+    title = "word errors through the service port"
+    assert judge("word errors, port", title, found) <= POINTS
+
+
+@pytest.mark.slow
+async def test_a_window_of_the_clips_own_length_hears_as_well_as_one_of_30_seconds(model, voice):
+    engine, found = FasterWhisper(path_of(stt_model(Settings())), threads=1), {}
+    await engine.load()
+    for label, clips in clip_sets(voice).items():
+        short = [clip for clip in clips if clip.seconds <= COMMAND]
+        progress(f"{label}: {len(short)} clips")
+        found[label] = await engine_scores(engine, model, short)
+    await engine.close()
+    title = "word errors in a window of the clip's length, one thread"
+    assert judge("word errors, window", title, found) <= POINTS

@@ -75,6 +75,13 @@ async def answer(engine: LlamaCpp, room: str, *texts: str, max_tokens: int = 12)
     return await text_of(generation), generation.stats.reused_tokens
 
 
+async def computed(engine: LlamaCpp, room: str, *texts: str, unfinished: bool = True) -> int:
+    """How many tokens a prefill had to compute."""
+    request = engine._request(_Request(room, said(*texts), 0, unfinished=unfinished))
+    assert await text_of(request) == ""
+    return request.stats.prompt_tokens - request.stats.reused_tokens
+
+
 async def assert_idle() -> None:
     """Whoever stopped must not compute: the process takes no processor time."""
     await asyncio.sleep(0.1)
@@ -245,6 +252,92 @@ async def test_what_a_prefill_computed_is_reused(engine: LlamaCpp) -> None:
     generation = engine.generate(room, said(question, reply, "Another."), max_tokens=1)
     await text_of(generation)
     assert generation.stats.prompt_tokens - generation.stats.reused_tokens <= 12
+
+
+async def test_words_are_computed_while_they_are_spoken(engine: LlamaCpp) -> None:
+    room, question = fresh(), "Could you tell me what the capital of France is, please?"
+    await engine.prefill(room, said("Could you tell"), unfinished=True)
+    assert await computed(engine, room, "Could you tell") == 0  # again
+    assert await computed(engine, room, "Could you tell me what the.") == 3
+    assert await computed(engine, room, "Could you tell me") == 0  # less than before
+    assert await computed(engine, room, "Could you tell me what the capital of France is.") == 4
+    generation = engine.generate(room, said(question), max_tokens=12)
+    assert "Paris" in await text_of(generation)
+    left = generation.stats.prompt_tokens - generation.stats.reused_tokens
+    assert left <= 10  # ", please?" and the opening of the reply
+
+
+async def test_what_was_heard_wrongly_at_first_changes_no_reply(engine: LlamaCpp) -> None:
+    question = "What is the capital of France?"
+    alone, _ = await answer(engine, fresh(), question)
+    room = fresh()
+    for so_far in ("What", "What is the capable", "What is the capital off,", "i", "m", "", "..."):
+        await engine.prefill(room, said(so_far), unfinished=True)
+    assert (await answer(engine, room, question))[0] == alone
+
+
+async def test_a_dropped_reply_costs_the_next_one_nothing(engine: LlamaCpp) -> None:
+    room, started, whole = fresh(), "What is the capital", "What is the capital of Italy?"
+    await engine.prefill(room, said(started), unfinished=True)
+    dropped = engine.generate(room, said(started), max_tokens=20)
+    await anext(dropped)
+    await dropped.aclose()
+    assert await computed(engine, room, "What is the capital of") <= 1
+    generation = engine.generate(room, said(whole), max_tokens=12)
+    assert "Rome" in await text_of(generation)
+    assert generation.stats.prompt_tokens - generation.stats.reused_tokens <= 8
+
+
+async def test_after_an_interrupted_reply_only_its_end_is_computed_anew(engine: LlamaCpp) -> None:
+    room, question = fresh(), "Count from one to twenty, in words."
+    generation = engine.generate(room, said(question), max_tokens=30)
+    reply = await text_of(generation)
+    heard = reply[: len(reply) // 2].rpartition(" ")[0] + "—"
+    assert await computed(engine, room, question, heard, unfinished=False) <= 5
+    again = engine.generate(room, said(question, heard, "Go on."), max_tokens=1)
+    await text_of(again)
+    assert again.stats.prompt_tokens - again.stats.reused_tokens <= 12
+
+
+async def test_history_that_is_there_is_not_computed_again(engine: LlamaCpp) -> None:
+    room, question = fresh(), "Name a fruit."
+    reply, _ = await answer(engine, room, question, max_tokens=30)
+    assert await computed(engine, room, question, reply, unfinished=False) <= 3  # its end
+    assert await computed(engine, room, question, reply, unfinished=False) == 0
+    await engine.prefill(room, [SYSTEM])  # the beginning alone leaves what follows it
+    generation = engine.generate(room, said(question, reply, "Another."), max_tokens=1)
+    await text_of(generation)
+    assert generation.stats.prompt_tokens - generation.stats.reused_tokens <= 10
+
+
+async def test_two_rooms_in_turn_keep_all_of_their_caches(engine: LlamaCpp) -> None:
+    talks: dict[str, list[str]] = {fresh(): [], fresh(): []}
+    for question in ("Name a fruit.", "Name another.", "And a third."):
+        for room, talk in talks.items():
+            talk.append(question)
+            generation = engine.generate(room, said(*talk), max_tokens=30)
+            talk.append(await text_of(generation))
+            left = generation.stats.prompt_tokens - generation.stats.reused_tokens
+            assert left <= 16
+
+
+async def test_a_prefill_lets_another_rooms_first_words_go_before(engine: LlamaCpp) -> None:
+    kitchen, attic = fresh(), fresh()
+    generation = engine.generate(kitchen, said("Count from one to one hundred."), max_tokens=15)
+    text = [await anext(generation)]
+    prefill = asyncio.create_task(engine.prefill(attic, said("Remember this. " * 30)))
+    text += [piece async for piece in generation]
+    assert not prefill.done()  # its 130 tokens would have gone along in five steps
+    await prefill
+
+
+async def test_a_prefill_goes_on_while_another_room_hears_a_long_reply(engine: LlamaCpp) -> None:
+    kitchen, attic = fresh(), fresh()
+    generation = engine.generate(kitchen, said("Count from one to one hundred."), max_tokens=90)
+    await anext(generation)
+    await engine.prefill(attic, said("Remember this. " * 30))
+    assert generation.stats.generated_tokens < 60
+    await generation.aclose()
 
 
 async def test_a_reply_ends_at_its_cap(engine: LlamaCpp) -> None:

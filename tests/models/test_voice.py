@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -49,6 +50,13 @@ async def as_heard(voice: Hibari, text: str) -> bytes:
     return converter.process(b"".join(await speech_of(voice, text))) + converter.flush()
 
 
+def quiet(voice: Hibari, pcm: bytes) -> tuple[float, float]:
+    """How many seconds of next to nothing come before the speech, and behind it."""
+    samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.float64))
+    heard = np.flatnonzero(samples > samples.max() / 100)  # -40 dB
+    return heard[0] / voice.format.rate, (len(samples) - 1 - heard[-1]) / voice.format.rate
+
+
 async def probabilities(vad: Silero, pcm: bytes) -> list[float]:
     stream = vad.stream()
     frames = range(0, len(pcm) - VAD_FRAME_BYTES + 1, VAD_FRAME_BYTES)
@@ -71,6 +79,39 @@ class TestVoice:
         first, *others = await speech_of(voice, SENTENCE)
         assert voice.format.seconds(len(first)) == pytest.approx(0.12)
         assert all(voice.format.seconds(len(piece)) <= 0.5 for piece in others)
+
+    async def test_speech_begins_with_its_first_sound(self, voice: Hibari) -> None:
+        words = (
+            "Sure,",
+            "Paris.",
+            "Hello there.",
+            "The kettle is on.",
+            "Five.",
+            "It is.",
+            SENTENCE,
+        )
+        before = [quiet(voice, b"".join(await speech_of(voice, text)))[0] for text in words]
+        assert statistics.median(before) <= 0.02
+        assert max(before) <= 0.05
+
+    @pytest.mark.parametrize(
+        ("text", "least", "most"),
+        [
+            ("The kettle is on.", 0.3, 0.4),
+            ("The kettle is on,", 0.15, 0.25),
+            ("The kettle", 0, 0.13),
+        ],
+    )
+    async def test_the_pause_behind_a_clause_is_the_one_its_end_asks_for(
+        self, voice: Hibari, text: str, least: float, most: float
+    ) -> None:
+        assert least <= quiet(voice, b"".join(await speech_of(voice, text)))[1] <= most
+
+    async def test_sentences_of_one_text_are_a_pause_apart(self, voice: Hibari) -> None:
+        texts = ("The kettle is on.", "The tea is hot.")
+        alone = [sum(map(len, await speech_of(voice, text))) for text in texts]
+        together = sum(map(len, await speech_of(voice, " ".join(texts))))
+        assert voice.format.seconds(abs(together - sum(alone))) < 0.1
 
     async def test_the_same_text_always_sounds_the_same(self, voice: Hibari) -> None:
         assert await speech_of(voice, SENTENCE) == await speech_of(voice, SENTENCE)

@@ -13,6 +13,7 @@ from wyoming.event import Event
 
 from hub.certificate import load_certificate
 from hub.config import LinkSettings, Settings
+from hub.conversation.interruption import Judge
 from hub.pairings import Pairings
 from hub.service import admission, satellites
 from hub.service.satellites import SatelliteServer
@@ -76,7 +77,8 @@ def state(tmp_path, monkeypatch):
 async def serving(state, link=LISTEN):
     bench = await quick().open()
     settings = Settings(link=link, turn=bench.settings.turn)
-    server = SatelliteServer(bench.rooms, settings)
+    judge = Judge(bench.engines.vad, bench.engines.stt, settings)
+    server = SatelliteServer(bench.rooms, settings, judge)
     uri = await server.start()
     try:
         async with asyncio.timeout(TIMEOUT):

@@ -34,10 +34,43 @@ def stripped(text: str) -> list[str]:
         ("Even though it rained, we went.", ["Even though it rained,", "we went."]),
         ("Paris.", ["Paris."]),
         ("Well, no, I am not sure.", ["Well, no, I am not sure."]),
+        ("The telephone was probably invented by Bell.", ["The telephone was probably invented"]),
+        ("A thermostat is a device that controls heat.", ["A thermostat is a device"]),
+        (
+            "They have all been very interested in music.",
+            ["They have all been very interested in music."],
+        ),
+        ("It takes ten hours to fly from Rome.", ["It takes ten hours to fly from Rome."]),
     ],
 )
 def test_the_first_clause_is_as_short_as_can_be_said(text: str, expected: list[str]) -> None:
     assert stripped(text)[: len(expected)] == expected
+
+
+def test_a_first_clause_has_an_end_where_nothing_natural_ends_it() -> None:
+    first = "Seven tall old men quickly ate much more very good warm fresh bread"
+    assert stripped(f"{first} a day than we did.") == [first, "a day than we did."]
+
+
+def test_a_long_second_clause_ends_at_a_comma_so_that_it_is_ready_in_time() -> None:
+    second = "because of the scattering of light by many tiny particles in the air,"
+    assert stripped(
+        f"The sky is blue {second} such as dust, drops, and ice. Look, up there, now."
+    ) == [
+        "The sky is blue",
+        second,
+        "such as dust, drops, and ice.",
+        "Look, up there, now.",
+    ]
+
+
+def test_claims_are_not_cut_where_phrases_are_not() -> None:
+    splitter = ClauseSplitter(phrases=False)
+    text = "The weather will certainly be sunny in the whole of the town, and warm. Yes."
+    assert splitter.push(text) == [
+        "The weather will certainly be sunny in the whole of the town,",
+        " and warm.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from protocol.extensions import (
     Accepted,
     Flush,
     Hold,
+    Interruption,
     Introduction,
     Playback,
     Resume,
@@ -24,7 +25,17 @@ from protocol.transport import connect, serve
 
 
 @pytest.mark.parametrize(
-    "event", [Playback("t1", 4800), Hold("t1"), Resume("t1"), Flush("t1"), Accepted("Küche")]
+    "event",
+    [
+        Playback("t1", 4800),
+        Hold("t1"),
+        Resume("t1"),
+        Flush("t1"),
+        Flush("t1", listen=True),
+        Interruption("t1"),
+        Interruption("t1", stop=True),
+        Accepted("Küche"),
+    ],
 )
 async def test_an_event_of_ours_survives_the_wire(event: Eventable) -> None:
     async def echo(connection: Connection) -> None:
@@ -36,9 +47,8 @@ async def test_an_event_of_ours_survives_the_wire(event: Eventable) -> None:
         await connection.write(event)
         received = await connection.read()
     await server.close()
-    kinds = [
-        kind for kind in (Playback, Hold, Resume, Flush, Accepted) if kind.is_type(received.type)
-    ]
+    all_kinds = (Playback, Hold, Resume, Flush, Interruption, Accepted)
+    kinds = [kind for kind in all_kinds if kind.is_type(received.type)]
     assert kinds == [type(event)]
     assert type(event).from_event(received) == event
 
@@ -69,6 +79,14 @@ def test_an_order_without_a_turn_is_refused(
 ) -> None:
     with pytest.raises(MalformedFrame):
         kind.from_event(Event(kind.TYPE, data))
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"turn": 3}, {"turn": "t1", "stop": 1}, {"turn": "t1", "stop": None}]
+)
+def test_an_interruption_with_wrong_fields_is_refused(data: dict[str, object]) -> None:
+    with pytest.raises(MalformedFrame):
+        Interruption.from_event(Event("interruption", data))
 
 
 @pytest.mark.parametrize("data", [{}, {"room": 3}])

@@ -193,6 +193,19 @@ def test_an_interrupted_build_takes_its_compilers_along_and_can_be_repeated(
     assert {path.name for path in machine.cache.iterdir()} == {key, f"{key}.log", ".lock"}
 
 
+def test_processors_with_avx512_get_flags_and_a_key_of_their_own(script: ModuleType) -> None:
+    plain = {"avx", "avx2", "fma", "f16c", "bmi2"}
+    modern = script.cmake_flags("x86_64", plain)
+    some = script.cmake_flags("x86_64", plain | script.AVX512)
+    all_of_it = script.cmake_flags("x86_64", plain | script.AVX512 | {"avx512_vnni"})
+    assert not [flag for flag in modern if "AVX512" in flag]
+    assert [flag for flag in some if "AVX512" in flag] == ["-DGGML_AVX512=ON"]
+    assert "-DGGML_AVX512_VNNI=ON" in all_of_it
+    assert modern == script.cmake_flags("x86_64", plain | {"avx512f", "avx512_vnni"})
+    keys = {script.cache_key("x86_64", flags) for flags in (modern, some, all_of_it)}
+    assert len(keys) == 3
+
+
 def test_processors_without_avx2_get_flags_and_a_key_of_their_own(script: ModuleType) -> None:
     modern = script.cmake_flags("x86_64", {"avx", "avx2", "fma", "f16c", "bmi2", "sse4_2"})
     old = script.cmake_flags("x86_64", {"avx", "sse4_2"})

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hub.config import LlmSettings, Settings, SttSettings, TtsSettings
+from hub.config import LlmSettings, Settings, SttSettings, TtsSettings, TurnSettings
 from hub.engines import registry
 from hub.engines.base import EngineUnavailable
 from hub.engines.registry import (
@@ -20,6 +20,7 @@ from hub.engines.registry import (
     make_stt,
     make_tts,
     make_vad,
+    stt_languages,
     stt_model,
 )
 from protocol.settings import ConfigError
@@ -71,10 +72,11 @@ def test_the_smallest_model_that_knows_the_language_is_taken():
 
 
 def test_the_default_models_are_one_for_each_role_and_of_the_catalogue():
-    stt, llm = default_models(Settings())
+    stt, llm, turn = default_models(Settings())
     assert stt == "whisper-tiny.en"
     assert llm == llm_model(LlmSettings())
-    mine = settings(llm=LlmSettings(model="elsewhere.gguf"))
+    assert turn == "smart-turn-v3.2"
+    mine = settings(llm=LlmSettings(model="elsewhere.gguf"), turn=TurnSettings(model=""))
     assert default_models(mine) == ["whisper-tiny.en"]
 
 
@@ -149,3 +151,17 @@ def test_the_machine_and_what_is_here_choose_the_language_model(
 
 def test_memory_that_caches_hold_counts_as_available():
     assert available_memory() >= os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def test_several_languages_take_a_model_that_knows_them_all_the_house_s_own_first():
+    several = settings(language="de", stt=SttSettings(languages=("en", "de")))
+    assert stt_model(several) == "whisper-base"
+    assert stt_languages(several) == ("de", "en")
+    assert stt_languages(settings(language="de")) == ("de",)
+    assert stt_languages(Settings()) == ("en",)
+
+
+def test_a_model_that_lacks_one_of_the_languages_is_refused():
+    lacking = SttSettings(model="whisper-tiny.en", languages=("en", "fr"))
+    with pytest.raises(ConfigError, match=r"whisper-tiny\.en does not know fr, only: en"):
+        stt_languages(settings(stt=lacking))

@@ -21,6 +21,7 @@ from wyoming.snd import Played
 from wyoming.wake import Detection
 
 from hub.config import LinkSettings, Settings, TurnSettings
+from hub.conversation.interruption import Judge
 from hub.conversation.turn import Mark, Outcome
 from hub.engines.base import EngineError
 from hub.service import admission, link, satellites
@@ -162,7 +163,8 @@ async def serving(bench: Bench | None = None, listen: str = ""):
     settings = bench.settings
     if listen:
         settings = Settings(link=LinkSettings(listen=listen), turn=settings.turn)
-    server = SatelliteServer(bench.rooms, settings)
+    judge = Judge(bench.engines.vad, bench.engines.stt, settings)
+    server = SatelliteServer(bench.rooms, settings, judge)
     uri = await server.start()
     try:
         async with asyncio.timeout(TIMEOUT):
@@ -448,7 +450,8 @@ class TestSound:
             for start in range(0, len(pcm), size):
                 await satellite.send(chunk(pcm[start : start + size], rate, width, channels))
             await satellite.expect("transcript")
-            assert hub.bench.stt.heard_seconds == pytest.approx(1.0 + 0.5, abs=0.1)
+            # with what came before the first voiced frame, and the pause so far
+            assert hub.bench.stt.heard_seconds == pytest.approx(1.0 + 0.4, abs=0.1)
 
     async def test_an_early_audio_stop_ends_the_question_at_once(self):
         async with serving() as hub, hub.satellite() as satellite:
@@ -489,6 +492,19 @@ class TestInterruptions:
             assert heard.interrupted
             assert heard.assistant.startswith("One two")
             assert len(heard.assistant) <= 16
+
+    async def test_a_turn_that_follows_at_once_on_a_reply_played_whole_interrupts_nothing(self):
+        async with serving() as hub, hub.satellite() as satellite:
+            await satellite.ask()
+            await satellite.expect("audio-stop")
+            await satellite.send(Played(), RUN)
+            satellite.seen.clear()
+            await satellite.ask()
+            assert "flush" not in [event.type for event in satellite.seen]
+            assert await satellite.hear() == hub.bench.llm.text
+            turns = await hub.turns(2)
+            assert turns[0].outcome is Outcome.ANSWERED
+            assert not hub.bench.room().memory.exchanges[0].interrupted
 
     async def test_turns_that_begin_at_the_same_moment_each_end_once(self):
         async with serving() as hub, hub.satellite() as satellite:

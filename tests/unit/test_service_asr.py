@@ -28,11 +28,11 @@ class KeepingStt(ScriptedStt):
         self.given: list[bytes] = []
         self._texts = texts
 
-    async def transcribe(self, pcm, *, language, bias=()):
+    async def transcribe(self, pcm, *, language, bias=(), draft=False):
         self.given.append(pcm)
         if self._texts:
             self.text = self._texts[min(len(self.given), len(self._texts)) - 1]
-        return await super().transcribe(pcm, language=language, bias=bias)
+        return await super().transcribe(pcm, language=language, bias=bias, draft=draft)
 
 
 async def test_a_plain_and_a_streaming_client_both_get_what_they_wait_for():

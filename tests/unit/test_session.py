@@ -15,9 +15,9 @@ from wyoming.vad import VoiceStarted, VoiceStopped
 
 from protocol.audio import SPEECH, PcmFormat
 from protocol.connection import MalformedFrame
-from protocol.extensions import Flush, Hold, Playback, Resume, with_turn
+from protocol.extensions import Flush, Hold, Interruption, Playback, Resume, with_turn
 from satellite.audio.devices import FRAME_SAMPLES
-from satellite.config import FollowUpSettings, Settings, WakeSettings
+from satellite.config import BargeInSettings, FollowUpSettings, Settings, WakeSettings
 from satellite.feedback import Sound
 from satellite.player import Player
 from satellite.session import Session, State
@@ -71,26 +71,42 @@ class Timer:
 class Wake:
     """Hears a wake word in the next frame when told to."""
 
-    models = (WakeModel("hey_jarvis", "Hey Jarvis", ("en",)),)
+    models = (WakeModel("hey_jarvis", "Hey Jarvis", ("en",)), WakeModel("stop", "Stop", ("en",)))
 
     def __init__(self):
         self.position = 0
-        self.next = False
+        self.next = None
         self.resets = 0
 
     def process(self, pcm):
         self.position += len(pcm) // 2
-        heard, self.next = self.next, False
-        return WakeHit("hey_jarvis", self.position) if heard else None
+        heard, self.next = self.next, None
+        return WakeHit(heard, self.position) if heard else None
 
     def reset(self):
         self.resets += 1
 
 
+class Speech:
+    """Hears somebody speak when told to; notes when it had to listen."""
+
+    def __init__(self):
+        self.now = False
+        self.frames = 0
+
+    def process(self, pcm):
+        self.frames += 1
+        return self.now
+
+    def reset(self):
+        self.now = False
+
+
 class Room:
     """A satellite, its driver and its speaker."""
 
-    def __init__(self, settings=None, *, driven=True):
+    def __init__(self, settings=None, *, driven=True, speech=None):
+        self.speech = speech
         self.clock = Clock()
         self.wake = Wake()
         self.events: list[Event] = []
@@ -111,6 +127,7 @@ class Room:
             wake=self.wake,
             sounds=SOUNDS,
             clock=self.clock,
+            speech=speech,
         )
         if driven:
             self.driver(RunSatellite())
@@ -133,9 +150,15 @@ class Room:
             values = [n % 30000 for n in itertools.islice(self.samples, FRAME_SAMPLES)]
             self.session.heard(struct.pack(f"<{FRAME_SAMPLES}h", *values))
 
-    def say_wake_word(self):
-        self.wake.next = True
+    def say_wake_word(self, name="hey_jarvis"):
+        self.wake.next = name
         self.listen()
+
+    def speak(self, frames=1):
+        """Speak for some frames; the first is where it is noticed."""
+        self.speech.now = True
+        self.listen(frames)
+        self.speech.now = False
 
     # time and the speaker
     def run(self, seconds):
@@ -419,7 +442,8 @@ def test_barge_in_silences_the_speaker_before_anything_else_and_the_hub_flushes(
     room.heard = bytearray()
     room.run(0.3)
     assert b"\x11" not in room.heard
-    assert room.types() == ["detection", "run-pipeline", "audio-start"]
+    assert room.types() == ["playback", "detection", "run-pipeline", "audio-start"]
+    assert room.playbacks() == [Playback("one", played)]
     room.driver(Flush("one"))
     assert room.playbacks()[-1] == Playback("one", played)
     assert room.session.state is State.LISTENING
@@ -492,6 +516,240 @@ def test_no_second_pipeline_while_a_stock_driver_thinks():
     room.say_wake_word()
     assert room.events == []
     assert room.session.state is State.THINKING
+
+
+def test_a_wake_word_that_the_reply_itself_says_is_its_echo():
+    room = Room()
+    room.ask("one")
+    room.driver(Synthesize("Say Hey Jarvis, and then your question."))
+    room.reply(1.0, turn="one")
+    room.run(0.4)
+    room.take()
+    room.say_wake_word()
+    assert room.events == []
+    room.run(0.8)
+    assert room.heard.count(b"\x11\x00") == 24000
+    room.say_wake_word()  # the next turn's
+    assert room.session.state is State.LISTENING
+
+
+def test_where_there_is_no_echo_the_wake_word_counts_whatever_the_reply_says():
+    room = Room(speech=Speech())
+    room.ask("one")
+    room.driver(Synthesize("Say Hey Jarvis, and then your question."))
+    room.reply(1.0, turn="one")
+    room.run(0.4)
+    room.say_wake_word()
+    assert room.session.state is State.LISTENING
+
+
+# ---- speech over the reply
+
+
+def spoken_over(seconds=2.0, *, stop=True):
+    """Somebody speaks over a reply, 0.4 s into it."""
+    room = Room(speech=Speech())
+    room.listen(30)
+    room.ask("one")
+    room.reply(seconds, turn="one", stop=stop)
+    room.run(0.4)
+    room.listen(40)
+    room.take()
+    room.heard = bytearray()
+    room.speak()
+    return room
+
+
+def test_speech_over_the_reply_silences_it_at_once_and_the_hub_hears_it_from_its_beginning():
+    room = spoken_over()
+    assert room.types() == ["playback", "interruption", "audio-start"]
+    assert room.playbacks() == [Playback("one", round(0.4 * 24000))]
+    assert [e for e in room.events if e.type == "interruption"] == [Interruption("one").event()]
+    room.speak(10)
+    streamed = room.streamed()
+    now = next(room.samples)
+    begin = now - 10 * FRAME_SAMPLES - 12800
+    assert streamed == [n % 30000 for n in range(begin, now)]
+    room.run(0.5)
+    assert not any(room.heard)
+    assert room.session.state is State.SPEAKING
+    assert "interruption" not in room.types()[3:]  # asked once
+
+
+def test_after_a_false_alarm_the_reply_goes_on_with_the_very_next_sample():
+    room = spoken_over()
+    room.run(0.7)
+    room.driver(Resume("one"))
+    assert room.types()[-1] == "audio-stop"
+    room.run(2.0)
+    assert room.heard.count(b"\x11\x00") == round(1.6 * 24000)
+    assert room.types()[-1] == "played"
+    assert room.session.state is State.IDLE
+
+
+def test_what_is_said_over_the_reply_is_the_next_turn_where_the_hub_says_so():
+    room = spoken_over()
+    room.driver(Flush("one", listen=True))
+    assert room.session.state is State.LISTENING
+    room.driver(Error("cancelled"), turn="one")
+    assert room.session.state is State.LISTENING
+    room.take()
+    room.driver(Transcribe(), turn="two")
+    room.driver(VoiceStarted())
+    room.listen(3)
+    assert len(room.streamed()) == 3 * FRAME_SAMPLES  # it never stopped
+    room.driver(VoiceStopped(), Transcript("and in Rome?"))
+    assert room.types() == ["audio-stop"]
+    room.reply(0.2, turn="two")
+    room.run(0.4)
+    assert room.heard.count(b"\x11\x00") == 4800
+    assert room.playbacks()[-1] == Playback("two", 4800)
+    assert room.session.state is State.IDLE
+
+
+def test_a_plain_flush_after_speech_over_the_reply_leaves_silence_and_a_satellite_at_rest():
+    room = spoken_over()
+    room.driver(Flush("one"))
+    assert room.types()[-2:] == ["playback", "audio-stop"]
+    assert room.session.state is State.IDLE
+    room.take()
+    room.listen(3)
+    room.run(2.0)
+    assert not any(room.heard)
+    assert room.events == []
+
+
+def test_the_reply_goes_on_by_itself_where_the_hub_does_not_say_what_to_do():
+    room = spoken_over()
+    room.run(3.5)
+    assert not any(room.heard)
+    room.run(0.8)
+    assert any(room.heard)
+    assert "audio-stop" in room.types()
+    room.run(2.0)
+    assert room.heard.count(b"\x11\x00") == round(1.6 * 24000)
+    assert room.types()[-1] == "played"
+
+
+def test_who_speaks_on_after_a_false_alarm_is_asked_about_again_only_after_a_pause():
+    room = spoken_over(20.0)
+    room.speech.now = True
+    room.driver(Resume("one"))
+    room.take()
+    room.listen(20)
+    assert room.types() == []
+    room.speech.now = False
+    room.listen()
+    room.speak()
+    assert "interruption" in room.types()
+
+
+def test_in_a_room_that_is_too_loud_only_the_wake_word_interrupts():
+    room = spoken_over(20.0)
+    for _ in range(2):
+        room.driver(Resume("one"))
+        room.listen()
+        room.take()
+        room.speak()
+        assert "interruption" in room.types()
+    room.driver(Resume("one"))
+    room.take()
+    room.listen()
+    room.speak(20)
+    assert room.types() == []
+    room.say_wake_word()
+    assert room.session.state is State.LISTENING
+
+
+def test_the_wake_word_begins_a_turn_also_while_the_hub_listens_to_what_is_said_over_the_reply():
+    room = spoken_over()
+    room.take()
+    room.say_wake_word()
+    assert room.types() == ["playback", "detection", "run-pipeline", "audio-start"]
+    room.driver(Flush("one"))
+    room.driver(Transcribe(), turn="two")
+    assert room.session.state is State.LISTENING
+    assert not room.player.active
+
+
+def test_a_link_lost_while_the_hub_listens_lets_the_reply_go_on():
+    room = spoken_over()
+    room.session.link_lost()
+    room.run(2.0)
+    assert room.heard.count(b"\x11\x00") == round(1.6 * 24000)
+    assert sounds_in(room.heard) == []
+    assert room.session.state is State.IDLE
+
+
+def test_speech_is_listened_for_only_while_a_parlour_hub_s_reply_plays():
+    room = Room(speech=Speech())
+    room.listen(5)
+    room.ask("one")
+    room.listen(5)
+    assert room.speech.frames == 0
+    room.reply(0.2, turn="one")
+    room.listen(5)
+    assert room.speech.frames == 5
+    room.run(0.5)
+    room.listen(5)
+    assert room.speech.frames == 5
+    stock = Room(speech=Speech())
+    stock.ask()
+    stock.reply(1.0)
+    stock.listen(5)
+    assert stock.speech.frames == 0
+
+
+# ---- the stop word
+
+STOP = Settings(barge_in=BargeInSettings(stop_word="stop"))
+
+
+def test_the_stop_word_ends_a_reply_and_begins_nothing():
+    room = Room(STOP)
+    room.ask("one")
+    room.reply(2.0, turn="one")
+    room.run(0.4)
+    room.take()
+    room.heard = bytearray()
+    room.say_wake_word("stop")
+    assert room.types() == ["playback", "interruption"]
+    assert Interruption.from_event(room.events[-1]) == Interruption("one", stop=True)
+    assert room.playbacks() == [Playback("one", round(0.4 * 24000))]
+    room.driver(Flush("one"))
+    room.run(2.0)
+    assert not any(room.heard)
+    assert room.session.state is State.IDLE
+
+
+def test_the_stop_word_ends_a_turn_that_has_no_reply_yet():
+    room = Room(STOP)
+    room.ask("one")
+    room.say_wake_word("stop")
+    assert [Interruption.from_event(e) for e in room.events] == [Interruption("one", stop=True)]
+    assert room.session.state is State.IDLE
+
+
+def test_a_stock_driver_is_told_at_the_stop_word_that_the_reply_was_played():
+    room = Room(STOP)
+    room.ask()
+    room.reply(2.0, stop=False)
+    room.run(0.4)
+    room.heard = bytearray()
+    room.say_wake_word("stop")
+    assert room.take() == ["played"]
+    room.driver(AudioChunk(24000, 2, 1, b"\x11\x00" * 24000), AudioStop())
+    room.run(1.0)
+    assert not any(room.heard)
+    assert room.events == []
+    assert room.session.state is State.IDLE
+
+
+def test_the_stop_word_means_nothing_where_there_is_nothing_to_stop():
+    room = Room(STOP)
+    room.say_wake_word("stop")
+    assert room.events == []
+    assert room.session.state is State.IDLE
 
 
 # ---- watchdogs
@@ -661,7 +919,7 @@ def test_a_paused_satellite_hears_nothing_and_forgets_what_it_heard():
     room.driver(PauseSatellite())
     assert room.session.state is State.MUTED
     room.say_wake_word()
-    room.wake.next = False
+    room.wake.next = None
     assert room.events == []
     room.session.link_lost()
     room.listen(5)
@@ -724,6 +982,20 @@ def test_a_question_without_an_answer_ends_without_a_sound():
     assert sounds_in(room.heard) == []
 
 
+def test_an_answer_that_comes_at_once_is_not_clipped_where_the_microphone_hears_no_echo():
+    for speech, early in [(None, 0), (Speech(), 4800)]:
+        room = Room(FOLLOW_UP, speech=speech)
+        room.listen(30)
+        room.ask()
+        room.driver(Synthesize("Which lamp?"))
+        room.reply(0.2)
+        room.listen(20)
+        room.take()
+        room.run(0.4)
+        assert room.session.state is State.FOLLOW_UP
+        assert len(room.streamed()) == early
+
+
 @pytest.mark.parametrize("settings", [Settings(), FOLLOW_UP])
 def test_no_follow_up_unless_wanted_and_asked(settings):
     room = Room(settings)
@@ -745,6 +1017,7 @@ def test_no_follow_up_unless_wanted_and_asked(settings):
         Event("audio-start", {"rate": 24000, "width": 9, "channels": 1}),
         Event("audio-start", {"rate": 24000, "width": 2, "channels": 1, "turn": 5}),
         Event("flush", {}),
+        Event("flush", {"turn": "one", "listen": "yes"}),
     ],
 )
 def test_a_malformed_event_is_a_typed_error(event):

@@ -106,7 +106,7 @@ class TestRaces:
         bench = await Bench().open()
         release = asyncio.Event()
 
-        async def stubborn(pcm, *, language):
+        async def stubborn(pcm, **options):
             while not release.is_set():
                 with contextlib.suppress(asyncio.CancelledError):
                     await release.wait()
@@ -283,7 +283,7 @@ class TestEnginesThatHang:
             Mark.END_OF_TURN, turn.record.marks[Mark.WAKE]
         )
         assert thought < SATELLITE_PATIENCE
-        assert getattr(bench.engines, role).restarts == 1
+        assert getattr(bench.engines, role).restarts
 
     async def test_a_model_that_is_slow_and_stops_when_told_to_is_not_restarted(self):
         bench = await Bench().open()
@@ -296,7 +296,8 @@ class TestEnginesThatHang:
 
     async def test_a_model_that_hangs_in_mid_reply_is_apologised_for(self):
         bench = await Bench().open()
-        turn, satellite = await begin(bench, 3.5)
+        turn, satellite = await begin(bench, 3.1)
+        assert "audio" in satellite.names()
         bench.llm.stall = 1000.0
         await until_ended(turn)
         assert turn.outcome is Outcome.FAILED
@@ -324,7 +325,7 @@ class TestEnginesThatHang:
     async def test_a_prefill_that_fails_is_nobodys_problem(self, caplog):
         bench = await Bench().open()
 
-        async def broken(room, messages):
+        async def broken(room, messages, **options):
             raise RuntimeError("what somebody said")
 
         bench.llm.prefill = broken

@@ -72,7 +72,7 @@ class MoodyStt(ScriptedStt):
         super().__init__(**options)
         self.mood = mood
 
-    async def transcribe(self, pcm, *, language, bias=()):
+    async def transcribe(self, pcm, *, language, bias=(), draft=False):
         await self.mood.strike()
         return await super().transcribe(pcm, language=language)
 
@@ -95,7 +95,7 @@ class MoodyLlm(ScriptedLlm):
         super().__init__(text, **options)
         self.mood = mood
 
-    async def prefill(self, room, messages):
+    async def prefill(self, room, messages, *, unfinished=False):
         await self.mood.strike()
 
     def generate(self, room, messages, *, max_tokens):
@@ -211,11 +211,16 @@ def check_times(turn: Turn) -> None:
     assert sum(seconds for _, seconds in record.stages()) == pytest.approx(record.total())
     assert record.marks[Mark.WAKE] == min(record.marks.values())
     assert record.marks[Mark.DONE] == max(record.marks.values())
-    beside = (Mark.LAST_TOKEN, Mark.FIRST_AUDIO_PLAYED)
-    if turn.outcome is Outcome.FAILED:
-        beside += (Mark.FIRST_AUDIO_SENT,)  # the apology may come before anything else
-    order = [record.marks[m] for m in Mark if m in record.marks and m not in beside]
-    assert order == sorted(order)
+    deciding = (Mark.PAUSE, Mark.SOFT_END, Mark.END_OF_TURN, Mark.CONFIRMED)
+    # A transcript may be a new one of what is answered already: a cough does not change it.
+    answering = (Mark.FIRST_TOKEN, Mark.FIRST_CLAUSE, Mark.AUDIO_READY)
+    if turn.outcome is not Outcome.FAILED:  # an apology may come before anything else
+        answering += (Mark.FIRST_AUDIO_SENT,)
+    for way in (deciding, answering):
+        moments = [record.marks[m] for m in (Mark.WAKE, *way) if m in record.marks]
+        assert moments == sorted(moments)
+    if Mark.FIRST_AUDIO_SENT in record.marks and turn.outcome is not Outcome.FAILED:
+        assert record.marks[Mark.CONFIRMED] <= record.marks[Mark.FIRST_AUDIO_SENT]
 
 
 def check_events(turn: Turn, satellite: SimulatedSatellite) -> None:

@@ -1,0 +1,236 @@
+"""From what was said to the speech of the reply: clause by clause, writing and speaking at once."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from hub.config import Settings
+from hub.conversation.memory import Memory
+from hub.conversation.patience import NoAnswer, pieces_of, where
+from hub.conversation.peer import Peer, PeerGone
+from hub.conversation.prompt import DEFAULT_PERSONA, system_prompt
+from hub.conversation.reply import write_reply
+from hub.conversation.speakable import Speakable
+from hub.conversation.turn import Mark, Outcome, Turn
+from hub.engines.base import (
+    EndOfTurn,
+    EngineError,
+    LanguageModel,
+    Message,
+    SpeechToText,
+    TextToSpeech,
+    VoiceActivity,
+)
+from hub.engines.supervisor import Supervised
+
+_LOGGER = logging.getLogger(__name__)
+
+_QUEUED_CLAUSES = 8
+LOADING_PATIENCE = 20.0  # seconds that a turn waits for an engine which is still loading
+_PLAYED_MARGIN = 5.0  # seconds that a reply may take longer to play than its speech is long
+_APOLOGY_TIMEOUT = 10.0
+APOLOGY = "Sorry, something went wrong. Please try again."
+NO_ANSWER = "Sorry, I have no answer to that."
+
+Watcher = Callable[[Turn, str, str], None]
+"""Told of each step of a turn as it happens: the turn, the step's name, its text or ''."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """One engine for each role, shared by all rooms; `turn` is None where none is wanted."""
+
+    stt: Supervised[SpeechToText]
+    llm: Supervised[LanguageModel]
+    tts: Supervised[TextToSpeech]
+    vad: Supervised[VoiceActivity]
+    turn: Supervised[EndOfTurn] | None = None
+
+
+class Gate:
+    """Holds a reply's first sound back until its turn is confirmed.
+
+    Args:
+        ready: called when there is sound that waits.
+    """
+
+    def __init__(self, ready: Callable[[], None]) -> None:
+        self.ready = False  # whether sound waits, or waited
+        self._on_ready = ready
+        self._opened = asyncio.Event()
+
+    def open(self) -> None:
+        """Let the reply be played."""
+        self._opened.set()
+
+    async def wait(self) -> None:
+        """Wait for it to open.
+
+        No time-out: whoever holds it bounds how long a turn may stay unconfirmed.
+        """
+        self.ready = True
+        self._on_ready()
+        await self._opened.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """A clause on its way to the voice, with the revision that it belongs to."""
+
+    revision: int
+    text: str
+
+
+class Answering:
+    """Writes and speaks replies; holds no state of any of them.
+
+    Args:
+        engines: the models.
+        settings: the hub's.
+        watch: told of each step.
+        abilities: what tools can do here; see `hub.conversation.honesty`.
+    """
+
+    def __init__(
+        self, engines: Engines, settings: Settings, watch: Watcher, abilities: frozenset[str]
+    ) -> None:
+        self._engines = engines
+        self._settings = settings
+        self._watch = watch
+        self._abilities = abilities
+        self.system = Message(
+            "system", system_prompt(settings.llm.persona or DEFAULT_PERSONA, settings.name)
+        )
+
+    async def answer(self, turn: Turn, text: str, peer: Peer, memory: Memory, gate: Gate) -> None:
+        """Write the reply to `text` and speak it, both at once; returns when it was played.
+
+        Nothing reaches `peer` before `gate` opens.
+
+        Raises:
+            PeerGone: the peer went.
+            EngineError: an engine failed.
+        """
+        revision = turn.revision
+        clauses: asyncio.Queue[_Clause | None] = asyncio.Queue(_QUEUED_CLAUSES)
+        try:
+            async with asyncio.TaskGroup() as stages:
+                stages.create_task(self._think(turn, revision, text, memory, clauses))
+                stages.create_task(self._speak(turn, peer, clauses, gate))
+        except ExceptionGroup as group:
+            # Two stages may fail at once: without a peer nothing else matters.
+            for kind in (PeerGone, Exception):
+                if (errors := group.subgroup(kind)) is not None:
+                    raise errors.exceptions[0] from None
+            raise
+        if not turn.playback.started:
+            raise EngineError("tts: made no sound")
+        await self._finish_speech(turn, peer)
+
+    async def _think(
+        self,
+        turn: Turn,
+        revision: int,
+        text: str,
+        memory: Memory,
+        clauses: "asyncio.Queue[_Clause | None]",
+    ) -> None:
+        """Write the reply; put its clauses out one by one, and None behind the last."""
+        async with aclosing(self.reply(turn, text, memory)) as reply:
+            async for clause in reply:
+                turn.mark(Mark.FIRST_CLAUSE)
+                await clauses.put(_Clause(revision, clause))
+        await clauses.put(None)
+
+    async def reply(self, turn: Turn, text: str, memory: Memory) -> AsyncGenerator[str]:
+        """Yield the clauses of the reply, honest ones only."""
+        llm = await self._engines.llm.get(timeout=LOADING_PATIENCE)
+        messages = [self.system, *memory.messages(), Message("user", text)]
+        reply = write_reply(
+            turn,
+            llm,
+            messages,
+            max_tokens=self._settings.llm.max_reply_tokens,
+            abilities=self._abilities,
+            name=self._settings.name,
+        )
+        try:
+            async with aclosing(reply):
+                async for clause in reply:
+                    yield clause
+        except NoAnswer:
+            raise  # it stopped when it was told to, so it is slow and does not hang
+        except EngineError as exc:
+            self._engines.llm.failed(llm, exc)
+            raise
+
+    async def _speak(
+        self, turn: Turn, peer: Peer, clauses: "asyncio.Queue[_Clause | None]", gate: Gate
+    ) -> None:
+        """Speak clauses as they come, until None."""
+        speakable = Speakable(self._settings.language)
+        while (clause := await clauses.get()) is not None:
+            if turn.is_current(clause.revision) and (words := speakable.push(clause.text)):
+                await self._say(turn, peer, clause.text, words, gate)
+        if not turn.playback.started:  # no reply, or one without a word that can be said
+            await self._say(turn, peer, NO_ANSWER, NO_ANSWER, gate)
+
+    async def _say(
+        self, turn: Turn, peer: Peer, text: str, words: str, gate: Gate | None = None
+    ) -> None:
+        """Send the speech of `words`, which is how `text` is said aloud."""
+        tts = await self._engines.tts.get(timeout=LOADING_PATIENCE)
+        try:
+            speech = tts.synthesize(words, voice=self._settings.tts.voice)
+            async with aclosing(pieces_of(speech, "tts")) as pieces:
+                first = True
+                async for pcm in pieces:
+                    if not pcm:
+                        continue
+                    if first:
+                        first = False
+                        if not turn.playback.started:
+                            turn.mark(Mark.AUDIO_READY)
+                            if gate is not None:
+                                await gate.wait()
+                            await peer.audio_start(turn, tts.format)
+                        await peer.clause(turn, text)
+                        self._watch(turn, "clause", text)
+                        turn.playback.begin_clause(text, tts.format)
+                    await peer.audio(turn, pcm)
+                    turn.playback.sent(len(pcm))
+                    turn.mark(Mark.FIRST_AUDIO_SENT)
+                if not first:
+                    turn.playback.end_clause()
+        except EngineError as exc:
+            self._engines.tts.failed(tts, exc)
+            raise
+
+    async def _finish_speech(self, turn: Turn, peer: Peer) -> None:
+        """Say that all is sent, and wait until it was played."""
+        await peer.audio_stop(turn)
+        self._watch(turn, "sent", "")
+        if not await turn.playback.wait(_PLAYED_MARGIN):
+            _LOGGER.debug("turn %s: the peer did not say when it had played", turn.id)
+
+    async def apologise(self, turn: Turn, peer: Peer) -> None:
+        """Say aloud that it failed; where even that fails, send an error. Ends the turn.
+
+        Raises:
+            PeerGone: the peer went.
+        """
+        turn.fail()  # an apology that is interrupted is no answer either
+        try:
+            async with asyncio.timeout(_APOLOGY_TIMEOUT):
+                await self._say(turn, peer, APOLOGY, APOLOGY)
+        except PeerGone:
+            raise
+        except Exception as exc:  # whatever it is, the peer must not wait for ever
+            _LOGGER.warning("turn %s: no apology: %s", turn.id, where(exc))
+        if turn.playback.started:
+            await self._finish_speech(turn, peer)
+        else:
+            await peer.failed(turn, "engine-failed", "The hub could not answer")
+        turn.end(Outcome.FAILED)

@@ -1,0 +1,141 @@
+"""When a speaker who pauses counts as finished.
+
+Two witnesses: how it sounded (Smart Turn), asked when the pause has lasted for a moment, and the
+words, whose early transcript comes about as soon. Neither is good enough alone. Measured on people
+(tests/bench/test_end_of_turn.py): Smart Turn's usual threshold of 0.5 takes nearly half of the
+pauses inside a sentence for its end, and longer pauses even more of them. But it is very sure of
+most real ends and of few pauses, so it is asked once, early, and ends a turn at once only when it
+is. Words tell for certain that "turn off the" goes on and that "stop" does not; about the rest they
+say little.
+"""
+
+import re
+from enum import Enum, auto
+
+from hub.config import TurnSettings
+
+LOOKS: tuple[float, ...] = (0.2,)
+"""Seconds of silence at which the model is asked. It was trained on pauses of that length; asked
+again later, it takes more pauses for ends without recognising more ends."""
+
+PAUSE_KEPT = 0.2
+"""Seconds that the model hears of longer pauses inside what was said. A long one makes it doubt the
+end of the sentence, too: of people's sentences with one, 53 % of the ends are sure to it, and 68 %
+when it hears less of the pause."""
+
+# Probabilities: most ends of questions and commands are `_SURE`, and every tenth pause within.
+_SURE = 0.96
+_NEARLY_SURE = 0.93
+_LIKELY = 0.5
+
+# Seconds of silence.
+_AT_ONCE = 0.2
+_WITHOUT_WORDS = 0.35  # they come soon, and may tell that there is more
+_SOON = 0.7  # costs nobody time: on two cores the answer takes as long
+_DOUBTFUL = 1.0
+_UNLIKELY = 1.2
+_OPEN = 1.8  # an end that words do not have; people seldom search for the next one longer
+
+
+class Words(Enum):
+    """What the words alone tell."""
+
+    OPEN = auto()  # something must follow
+    UNMARKED = auto()  # Whisper, which ends whole sentences with a mark, ended these with none
+    EITHER = auto()
+    WHOLE = auto()  # a known answer or command that is all there
+
+
+def silence_wanted(probability: float | None, text: str | None, settings: TurnSettings) -> float:
+    """Tell how long a pause must be, as far as is known, to be the end of the turn.
+
+    Args:
+        probability: the newest P(finished) of the end-of-turn model; None: not known.
+        text: what was said before the pause; None: not known yet.
+        settings: `silence` is the answer without a model, `patience` stretches all doubt.
+
+    Returns:
+        Seconds of silence after the last voiced frame.
+    """
+    words = tell(text) if text is not None else None
+    return max(_AT_ONCE, _wanted(probability, words, settings))
+
+
+def _wanted(probability: float | None, words: Words | None, settings: TurnSettings) -> float:
+    if words is Words.OPEN:
+        sure = probability is not None and probability >= _SURE
+        return (_DOUBTFUL if sure else _OPEN) * settings.patience
+    if words is Words.WHOLE:
+        likely = probability is not None and probability >= _LIKELY
+        return _AT_ONCE if likely else settings.silence
+    if probability is None:
+        return settings.silence
+    if probability >= _SURE:
+        return {None: _WITHOUT_WORDS, Words.UNMARKED: _SOON}.get(words, _AT_ONCE)
+    if words is not Words.UNMARKED and probability >= _LIKELY:
+        return (_SOON if probability >= _NEARLY_SURE else _DOUBTFUL) * settings.patience
+    return _UNLIKELY * settings.patience
+
+
+# Words that something must follow, wherever they stand.
+_LEADING = re.compile(
+    r"a|an|the|my|your|our|their|every|each|another|some"
+    r"|and|or|but|nor|because|cause|although|though|unless|until|while|if|whether|than|then|plus"
+    r"|um|uh|uhm|er|erm|eh|hmm"
+    r"|i|we|he|she|they|i'm|i'd|i'll|i've|we're|we'd|we'll|we've|he's|she's|they're|they'll"
+    r"|let's|it's|that's|there's|here's|what's|who's|where's|how's"
+    r"|very|really|quite|rather"
+    r"|set|make|give|get|bring|put|take|add|remind|tell|show|send|create|want|need|wants|needs"
+    r"|increase|decrease|raise|lower|adjust|change|find|brew|order|called|named"
+)
+_AUXILIARIES = re.compile(
+    r"is|are|was|were|am|be|been|will|would|could|should|can|may|must|might|shall|does|did|has|had"
+    r"|have|isn't|aren't|don't|doesn't|won't|can't"
+)
+_PREPOSITIONS = re.compile(
+    r"of|to|for|from|with|without|at|by|in|into|onto|about|between|during|against|under|above|like"
+)
+_ASKING = re.compile(r"what|what's|who|who's|where|where's|which|whose|when|how|how's|why")
+_MARKS = ".?!"
+_OPEN_ENDING = re.compile(r"(?:[,;:\u2013\u2014-]|\.\.+|…)$")
+_LACKING = re.compile(
+    r"(?:please |can you |could you |will you |would you )*(?:"
+    r"(?:set|start|create|make) (?:a |an |the |my )?(?:new )?(?:timer|alarm|reminder)(?: for \w+)?"
+    r"|(?:set|turn|switch|put)(?: (?!on\b|off\b|up\b|down\b|out\b|to\b)\w+){0,3}"
+    r" (?:lights?|lamp|volume|heating|temperature|thermostat|brightness|tv|radio|music)"
+    r"|(?:turn|switch)(?: it| that| them)?|(?:turn|switch) (?:on|off|up|down)|play|call|what|how"
+    r"|how about|what about|can you|could you|hey|so|well|okay so|also)"
+)
+_WHOLE = re.compile(
+    r"(?:(?:oh|okay|ok|well|um|uh|hey|please|just|and|ah) )*"
+    r"(?:yes|yeah|yep|yup|no|nope|nah|sure|right|correct|exactly|absolutely|okay|ok|fine|alright"
+    r"|stop|cancel|pause|resume|continue|next|previous|skip|back|repeat|again|louder|quieter|mute"
+    r"|unmute|help|hello|hi|goodbye|bye|good ?night|good morning|thanks|thank you|stop it|shut up"
+    r"|never ?mind|of course|go on|go ahead|do it|be quiet|enough|that's (?:all|it|enough|right)"
+    r"|not now|not yet|not really|no idea|nothing|none|both|neither|i (?:don't )?think so"
+    r"|i don't know|yes i do|no i don't|all of (?:them|it)|the (?:first|second|last) one)"
+    r"(?: (?:please|thanks|thank you|now|that|it|a lot|very much|all right|alright|okay|ok))*"
+)
+
+
+def tell(text: str) -> Words:
+    """Tell from English words whether they are finished; other languages' are `EITHER`."""
+    words = re.findall(r"[\w']+", text.lower().replace("\u2019", "'"))
+    if not words:
+        return Words.EITHER
+    plain = " ".join(words)
+    if _WHOLE.fullmatch(plain):
+        return Words.WHOLE
+    if _OPEN_ENDING.search(text.strip()) or _LACKING.fullmatch(plain):
+        return Words.OPEN
+    last, before = words[-1], words[-2:-1]
+    # "What room am I in?", "Do you know what time it is?"; but not "What is".
+    question = any(_ASKING.fullmatch(word) for word in words[:-2])
+    preposition = _PREPOSITIONS.fullmatch(last)
+    if _LEADING.fullmatch(last):
+        return Words.OPEN
+    if (preposition or _AUXILIARIES.fullmatch(last)) and not question:
+        return Words.OPEN
+    if preposition and before and _PREPOSITIONS.fullmatch(before[0]):
+        return Words.OPEN  # "What is the weather like in"
+    return Words.EITHER if text.rstrip("\"' )")[-1:] in _MARKS else Words.UNMARKED

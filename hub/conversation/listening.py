@@ -1,0 +1,403 @@
+"""Hears one utterance out, and gets the answer ready before it is over.
+
+Speech-to-text starts at every short pause, and the language model and the voice on its transcript
+while the pause still lasts: what they make waits behind a gate (`Gate`). The turn is confirmed when
+the speaker has finished, as far as can be told, and the first sound of the answer is there; until
+then they may go on, and all that was made for less than they said is dropped. So deciding early
+costs no one their sentence, and deciding late costs no time.
+
+Speculation like this is Hugging Face's speech-to-speech's (revisions, an end that can be reopened)
+and RealtimeVoiceChat's (the reply prepared during the silence).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from hub.config import Settings
+from hub.conversation.answering import LOADING_PATIENCE, Engines, Gate, Watcher
+from hub.conversation.endpoint import (
+    Endpointer,
+    EndReason,
+    Event,
+    SoftEnd,
+    SpeechEnded,
+    SpeechGoesOn,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    Utterance,
+)
+from hub.conversation.interruption import is_stop
+from hub.conversation.nonsense import Verdict, judge, normalised
+from hub.conversation.partials import StablePrefix
+from hub.conversation.patience import PatientActivity, answer_of
+from hub.conversation.peer import Peer
+from hub.conversation.turn import Mark, Turn
+from hub.conversation.wake_phrase import strip_wake_phrase
+from hub.engines.base import EngineError, VoiceActivity
+
+_TRIES = 2  # replies that a turn may begin before its end is known
+_LIKELY_END = 1.3  # seconds of silence wanted, beyond which the speaker will surely go on
+_DOUBT_SECONDS = 0.4  # of more silence, after which they may have finished all the same
+_DRAFT_SECONDS = 0.8  # of speech without a pause, after which a draft is made
+_FINISHED_PATIENCE = 2.0  # seconds for the end-of-turn model
+
+Answer = Callable[[str, Gate], Coroutine[Any, Any, None]]
+"""Answers a text behind a gate; see `Answering.answer`."""
+
+Prefill = Callable[[str], Awaitable[None]]
+"""Fills the language model's cache with words that are certain already; raises nothing."""
+
+
+class NothingSaid(Exception):
+    """There is nothing to answer; the message says why."""
+
+
+class Stopped(Exception):
+    """They said "stop"; the message is how."""
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """A reply on its way, behind its gate.
+
+    Args:
+        text: what it answers.
+        gate: holds its sound back.
+        task: makes it.
+        speculative: whether it began before the end of the turn was known.
+    """
+
+    text: str
+    gate: Gate
+    task: asyncio.Task[None]
+    speculative: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has got as far as it may before its gate opens; also if it failed."""
+        return self.gate.ready or self.task.done()
+
+    @property
+    def failed(self) -> bool:
+        """Whether an engine failed at it."""
+        return self.task.done() and (self.task.cancelled() or self.task.exception() is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The transcript of an utterance."""
+
+    utterance: Utterance
+    text: str
+    verdict: Verdict
+
+
+class Listener:
+    """Listens to one turn until it is confirmed.
+
+    Args:
+        turn: the turn.
+        peer: told of speech as it comes.
+        engines: the models.
+        settings: the hub's.
+        watch: told of each step.
+        answer: answers a text behind a gate.
+        prefill: takes words that are certain, while they go on speaking.
+        wake_phrase: what woke the satellite, "" where that is not known; None if nothing did.
+    """
+
+    def __init__(
+        self,
+        turn: Turn,
+        peer: Peer,
+        engines: Engines,
+        settings: Settings,
+        watch: Watcher,
+        answer: Answer,
+        prefill: Prefill,
+        wake_phrase: str | None = None,
+    ) -> None:
+        self._turn = turn
+        self._peer = peer
+        self._engines = engines
+        self._settings = settings
+        self._watch = watch
+        self._answer = answer
+        self._prefill = prefill
+        self._wake_phrase = wake_phrase
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._endpointer: Endpointer
+        self._heard: Utterance | None = None  # up to the newest pause
+        self._words: _Words | None = None  # the newest transcript
+        self._ended: SpeechEnded | None = None
+        self._ended_at = 0.0
+        self._going_on = False  # since a pause; what is ready has to wait for what they say
+        self._attempt: Attempt | None = None
+        self._transcribing: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
+        self._stable = StablePrefix()
+
+    async def listen(self, sound: AsyncIterator[bytes]) -> Attempt:
+        """Return the answer to what is said in `sound`, its gate still closed, at the right moment.
+
+        Raises:
+            NothingSaid: nobody spoke, or not in words.
+            Stopped: they said "stop".
+            EngineError: speech-to-text or voice activity failed.
+            PeerGone: the peer went.
+        """
+        turn = self._turn
+        await self._peer.listening(turn)  # what it says is kept while an engine still loads
+        self._watch(turn, "listening", "")
+        vad = await self._engines.vad.get(timeout=LOADING_PATIENCE)
+        known = self._engines.turn is not None and self._engines.turn.current is not None
+        self._endpointer = Endpointer(
+            PatientActivity(vad.stream()),
+            self._settings.turn,
+            wake_word=self._wake_phrase is not None,
+            finished=self._finished if known else None,
+        )
+        tasks = [
+            turn.spawn(self._guarded(self._hear, sound, vad), "listen"),
+            turn.spawn(self._guarded(self._draft), "draft"),
+        ]
+        try:
+            while (attempt := self._confirmable()) is None:
+                await self._change()
+        finally:
+            if self._transcribing is not None:
+                tasks.append(self._transcribing)
+            for task in tasks:
+                task.cancel()  # the turn waits for them at its end; the answer need not
+        return attempt
+
+    # -- deciding -----------------------------------------------------------------------------
+
+    def _confirmable(self) -> Attempt | None:
+        """Return the answer, if its time has come; begin it, if nobody has."""
+        if self._failure is not None:
+            raise self._failure
+        end, words = self._ended, self._words
+        if end is None or self._going_on:
+            return None
+        if not end.utterance.pcm:
+            waited = end.reason is EndReason.NO_SPEECH
+            raise NothingSaid("nobody spoke" if waited else "no speech in the sound")
+        if words is None or words.utterance.speech_end != end.utterance.speech_end:
+            return None  # speech-to-text is still at it
+        if words.verdict is not Verdict.OK:
+            raise NothingSaid(words.verdict.value)
+        if is_stop(words.text, self._settings.language):
+            raise Stopped(words.text)
+        attempt = self._attempt
+        if attempt is not None and attempt.speculative and attempt.failed:
+            self._drop()  # a turn is not lost because a try was
+            attempt = None
+        if attempt is None:
+            attempt = self._begin(words.text, speculative=False)
+        final = end.reason is not EndReason.SILENCE
+        if final or attempt.waits or self._loop.time() >= self._reopens_until():
+            return attempt
+        return None
+
+    async def _change(self) -> None:
+        """Wait for something to happen, or for the time in which a turn may be reopened to end."""
+        self._changed.clear()
+        if self._failure is not None:
+            return
+        bounded = self._ended is not None and self._attempt is not None and not self._going_on
+        try:
+            # Without an end no time-out: the endpointer has its own, and so has speech-to-text.
+            async with asyncio.timeout_at(self._reopens_until() if bounded else None):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _reopens_until(self) -> float:
+        return self._ended_at + self._settings.turn.reopen
+
+    def _begin(self, text: str, *, speculative: bool) -> Attempt:
+        turn = self._turn
+        gate = Gate(self._changed.set)
+        task = turn.spawn(self._answer(text, gate), "answer", provisional=True)
+        task.add_done_callback(lambda _: self._changed.set())
+        if speculative:
+            turn.record.speculations += 1
+        self._attempt = Attempt(text, gate, task, speculative)
+        return self._attempt
+
+    def _drop(self) -> None:
+        """Drop what was made for less than they said."""
+        if self._attempt is not None:
+            self._attempt = None
+            self._turn.revise()
+
+    # -- hearing ------------------------------------------------------------------------------
+
+    async def _guarded(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Do a part of the listening; its failure is that of the listening."""
+        try:
+            await work(*args)
+        except Exception as exc:  # whatever it is, `listen` raises it
+            self._failure = self._failure or exc
+            self._changed.set()
+
+    async def _hear(self, sound: AsyncIterator[bytes], vad: VoiceActivity) -> None:
+        try:
+            async with aclosing(self._endpointer.listen(sound)) as events:
+                async for event in events:
+                    await self._on(event)
+        except EngineError as exc:
+            self._engines.vad.failed(vad, exc)
+            raise
+
+    async def _on(self, event: Event) -> None:
+        turn = self._turn
+        if isinstance(event, SpeechStarted):
+            # (Again, where the first was the tail of the wake word.)
+            turn.mark(Mark.SPEECH_START, again=True)
+            await self._peer.voice_started(turn)
+        elif isinstance(event, SpeechPaused):
+            turn.mark(Mark.SPEECH_END, ago=event.silence, again=True)
+            turn.mark(Mark.PAUSE, again=True)
+            self._going_on = False
+            self._understand(event.utterance)
+        elif isinstance(event, SoftEnd):
+            turn.mark(Mark.SOFT_END, again=True)
+        elif isinstance(event, SpeechResumed):
+            turn.record.reopened += self._ended is not None
+            self._ended = None
+            self._going_on = True
+            turn.unmark(Mark.SPEECH_END, Mark.PAUSE, Mark.SOFT_END, Mark.END_OF_TURN)
+        elif isinstance(event, SpeechGoesOn):
+            self._drop()
+        else:
+            self._on_end(event)
+        self._changed.set()
+
+    def _on_end(self, event: SpeechEnded) -> None:
+        turn = self._turn
+        self._ended, self._ended_at = event, self._loop.time()
+        self._going_on = False
+        turn.mark(Mark.END_OF_TURN, again=True)
+        if not event.utterance.pcm:
+            turn.unmark(Mark.SPEECH_START, Mark.SPEECH_END)
+            return
+        turn.mark(Mark.SPEECH_END)  # where no pause came before it
+        self._understand(event.utterance)
+
+    # -- understanding ------------------------------------------------------------------------
+
+    def _understand(self, utterance: Utterance) -> None:
+        """Transcribe `utterance`, unless that is done or under way."""
+        if self._heard is not None and self._heard.speech_end == utterance.speech_end:
+            return
+        self._heard = utterance
+        if self._transcribing is not None:
+            self._transcribing.cancel()  # it heard less
+        self._transcribing = self._turn.spawn(
+            self._guarded(self._transcribe, utterance), "transcribe"
+        )
+
+    async def _transcribe(self, utterance: Utterance) -> None:
+        async with self._engines.stt.lent(timeout=LOADING_PATIENCE) as stt:
+            transcript = await answer_of(
+                stt.transcribe(
+                    utterance.pcm,
+                    language=self._settings.language,
+                    bias=self._settings.stt.words,
+                ),
+                "stt",
+            )
+        text = strip_wake_phrase(transcript.text, self._wake_phrase)
+        verdict = judge(
+            text,
+            speech_seconds=utterance.speech_seconds,
+            no_speech_prob=transcript.no_speech_prob,
+            avg_logprob=transcript.avg_logprob,
+            compression_ratio=transcript.compression_ratio,
+        )
+        self._turn.mark(Mark.TRANSCRIPT, again=True)
+        self._words = _Words(utterance, text, verdict)
+        if (attempt := self._attempt) is not None and not same(attempt.text, text):
+            self._drop()
+            self._turn.mark(Mark.TRANSCRIPT)
+        self._endpointer.transcribed(utterance, text)
+        likely = self._endpointer.silence_wanted <= _LIKELY_END
+        if likely and self._worth_a_try():
+            self._begin(text, speculative=True)
+        self._changed.set()
+        if verdict is Verdict.OK:
+            await self._tell(text)
+        if not likely:
+            await asyncio.sleep(_DOUBT_SECONDS)
+            if self._worth_a_try():
+                self._begin(text, speculative=True)
+
+    def _worth_a_try(self) -> bool:
+        """Whether to begin the reply to the words that were just understood, on suspicion."""
+        words, turn = self._words, self._turn
+        return (
+            self._settings.turn.speculate
+            and self._attempt is None
+            and self._ended is None
+            and not self._going_on
+            and words is not None
+            and words.verdict is Verdict.OK
+            and not is_stop(words.text, self._settings.language)
+            and turn.record.speculations < _TRIES
+        )
+
+    async def _draft(self) -> None:
+        """Transcribe what was said so far, now and then, where there is no pause to do it at."""
+        pcm = 0
+        while True:
+            await asyncio.sleep(_DRAFT_SECONDS)
+            # Never where it would keep a transcript waiting that somebody waits for.
+            idle = self._engines.stt.in_use == 0
+            if not idle or not self._endpointer.speaking or self._endpointer.paused:
+                continue
+            utterance = self._endpointer.so_far()
+            if len(utterance.pcm) <= pcm:
+                continue
+            pcm = len(utterance.pcm)
+            try:
+                async with self._engines.stt.lent(timeout=LOADING_PATIENCE) as stt:
+                    transcript = await answer_of(
+                        stt.transcribe(utterance.pcm, language=self._settings.language, draft=True),
+                        "stt",
+                    )
+            except EngineError:  # reported; a turn does without drafts
+                return
+            await self._tell(strip_wake_phrase(transcript.text, self._wake_phrase))
+
+    async def _tell(self, text: str) -> None:
+        """Tell what is certain of the words so far."""
+        if not self._stable.push(text) or self._ended is not None:
+            return
+        await self._peer.partial(self._turn, self._stable.text)
+        self._watch(self._turn, "partial", self._stable.text)
+        if self._attempt is None:
+            await self._prefill(self._stable.text)
+
+    async def _finished(self, pcm: bytes) -> float | None:
+        """Ask the end-of-turn model; None where it cannot say."""
+        assert self._engines.turn is not None
+        engine = self._engines.turn.current
+        if engine is None:
+            return None
+        try:
+            return await answer_of(engine.probability(pcm), "turn", timeout=_FINISHED_PATIENCE)
+        except EngineError as exc:
+            self._engines.turn.failed(engine, exc)
+            return None
+
+
+def same(one: str, other: str) -> bool:
+    """Say whether two transcripts are the same words."""
+    return normalised(one) == normalised(other)

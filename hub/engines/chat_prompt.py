@@ -1,0 +1,60 @@
+"""Messages to tokens, by the model's own chat template."""
+
+import re
+from collections.abc import Sequence
+
+from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+from hub.engines.base import BadInput, Message
+from hub.engines.llama_context import LlamaContext
+
+_PUNCTUATION = " .,;:!?…-"
+_HERE = "\ue000"  # marks a place in a prompt; for private use in Unicode, so no template has it
+
+
+class Prompter:
+    """Messages to tokens, by the model's own chat template."""
+
+    def __init__(self, context: LlamaContext) -> None:
+        self._context = context
+        # `tokenize` puts the beginning-of-sequence token there, where the model wants one.
+        template, end = context.chat_template(), context.end_text()
+        self._formatters = {
+            reply: Jinja2ChatFormatter(
+                template=template, eos_token=end, bos_token="", add_generation_prompt=reply
+            )
+            for reply in (False, True)
+        }
+        self._control = re.compile("|".join(map(re.escape, context.control_texts())) or "(?!)")
+
+    def tokens(
+        self, messages: Sequence[Message], *, reply: bool, unfinished: bool = False
+    ) -> list[int]:
+        """Return the tokens of `messages`.
+
+        With the opening of the reply, if one is wanted; or, where the last message is unfinished,
+        only up to the end of its words, since punctuation may yet change.
+
+        What marks the parts of a prompt is taken out of the messages: nobody may end their own
+        message and begin the assistant's.
+
+        Raises:
+            BadInput: the template refuses these messages (a role, or their order).
+        """
+        plain = [{"role": m.role, "content": self._without_marks(m.content)} for m in messages]
+        if unfinished:
+            plain[-1]["content"] = plain[-1]["content"].rstrip(_PUNCTUATION) + _HERE
+        try:
+            prompt: str = self._formatters[reply](messages=plain).prompt
+            if unfinished:
+                prompt = prompt[: prompt.rindex(_HERE)]
+            return self._context.tokenize(prompt)
+        except Exception as exc:  # a template is the model's own program and raises what it likes
+            raise BadInput(
+                f"llama.cpp: the model's chat template refuses these messages: {exc}"
+            ) from exc
+
+    def _without_marks(self, text: str) -> str:
+        while (plain := self._control.sub("", text)) != text:  # taking one out may make another
+            text = plain
+        return text

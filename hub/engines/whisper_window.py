@@ -1,0 +1,153 @@
+"""Whisper on a window as long as the sound, instead of the 30 s that it was trained with.
+
+Its encoder takes any length up to 30 s; only its training and its usual front ends fill up to that.
+What it costs grows with the window, so a command of 3 s costs a fifth. What gets lost is the
+decoder's sense of an end: with little silence behind the words it may begin again. So some silence
+stays, what it writes is measured, and where it is not sure somebody else has to hear the whole
+window.
+"""
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hub.engines.base import Transcript
+
+WHOLE_WINDOW = 30.0  # seconds that Whisper hears at once
+
+_RATE = 16000
+_HOP = 160  # samples of one frame of the spectrogram
+_PADDING = 8.0  # seconds of silence behind the sound
+_TOKENS = 24  # that anything may take, and so many more a second; fast speech has 8
+_TOKENS_A_SECOND = 12
+
+# Below these Whisper is sure enough; beyond, the whole window hears better often enough.
+_SURE_LOG_PROBABILITY = -0.7
+_SURE_NO_SPEECH = 0.3
+_SURE_COMPRESSION = 2.4
+
+_NO_WORD = re.compile(r"[^\w']+")
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What Whisper wrote.
+
+    Args:
+        transcript: the words and Whisper's measures of them.
+        repeats: whether it ends with what it has just said.
+        ended: whether it ended by itself; otherwise it was stopped.
+    """
+
+    transcript: Transcript
+    repeats: bool
+    ended: bool
+
+    @property
+    def sure(self) -> bool:
+        """Whether the whole window would hardly be better."""
+        heard = self.transcript
+        return (
+            self.ended
+            and not self.repeats
+            and heard.avg_logprob >= _SURE_LOG_PROBABILITY
+            and heard.no_speech_prob <= _SURE_NO_SPEECH
+            and heard.compression_ratio <= _SURE_COMPRESSION
+        )
+
+
+class ShortWindow:
+    """One sound, encoded once; write it down as often as you like.
+
+    Args:
+        model: faster-whisper's `WhisperModel`.
+        samples: 16 kHz mono, -1 to 1; `fits` says how much.
+    """
+
+    def __init__(self, model: Any, samples: NDArray[np.float32]) -> None:
+        self._model = model
+        self._seconds = len(samples) / _RATE
+        frames = round(min(self._seconds + _PADDING, WHOLE_WINDOW) * _RATE / _HOP)
+        # Silence in the sound, not zeros in the spectrogram, which stand for noise: behind those
+        # a quarter of clean recordings are written down twice.
+        padded = np.zeros(frames * _HOP, np.float32)
+        padded[: len(samples)] = samples
+        features = model.feature_extractor(padded, padding=0)
+        self._encoded = model.encode(features)
+
+    def language(self, among: Sequence[str]) -> str:
+        """Return the most probable one of some languages, for a multilingual model."""
+        if len(among) == 1:
+            return among[0]
+        found = self._model.model.detect_language(self._encoded)[0]
+        return next(mark[2:-2] for mark, _ in found if mark[2:-2] in among)
+
+    def write(self, language: str, bias: Sequence[str], beam_size: int) -> Hypothesis:
+        """Write down what is said.
+
+        Args:
+            language: ISO 639-1 code.
+            bias: names and terms that may be said.
+            beam_size: hypotheses kept while decoding.
+        """
+        from faster_whisper.tokenizer import Tokenizer
+
+        model = self._model
+        tokenizer = Tokenizer(
+            model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
+        )
+        prompt = model.get_prompt(
+            tokenizer, [], without_timestamps=True, hotwords=", ".join(bias) or None
+        )
+        most = min(
+            model.max_length, len(prompt) + _TOKENS + round(_TOKENS_A_SECOND * self._seconds)
+        )
+        result = model.model.generate(
+            self._encoded,
+            [prompt],
+            beam_size=beam_size,
+            max_length=most,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )[0]
+        tokens = result.sequences_ids[0]
+        text = tokenizer.decode(tokens).strip()
+        once = _once(text)
+        transcript = Transcript(
+            once,
+            language,
+            no_speech_prob=result.no_speech_prob,
+            # The end's own probability is in the sum, but not in the length.
+            avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+            compression_ratio=_compression_ratio(text),
+        )
+        return Hypothesis(transcript, once != text, len(prompt) + len(tokens) < most)
+
+
+def fits(seconds: float) -> bool:
+    """Whether sound is short enough for a shorter window to be worth it."""
+    return seconds + _PADDING < WHOLE_WINDOW
+
+
+def _compression_ratio(text: str) -> float:
+    raw = text.encode()
+    return len(raw) / len(zlib.compress(raw))
+
+
+def _once(text: str) -> str:
+    """Return the text up to the first phrase that is said again at once and until the end.
+
+    "The lamp is on. The lamp is on. The" is "The lamp is on."; one word said twice is left alone.
+    """
+    spoken = text.split()
+    words = [_NO_WORD.sub("", word).casefold() for word in spoken]
+    for start in range(len(words)):
+        for size in range(2, (len(words) - start) // 2 + 1):
+            if all(words[at] == words[at - size] for at in range(start + size, len(words))):
+                return " ".join(spoken[: start + size])
+    return text

@@ -1,0 +1,60 @@
+"""Virtual environments of their own: for peers measured beside Parlour, and for parts of it.
+
+Those of peers are kept in the user's cache folder. Where the package index cannot be reached the
+benchmark is skipped, and says so.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TIMEOUT = 900  # seconds for one installation
+_UNREACHABLE = (
+    "NewConnectionError",
+    "ConnectTimeout",
+    "ReadTimeout",
+    "ProxyError",
+    "Temporary failure in name resolution",
+    "No matching distribution found",
+)
+
+
+def environment(name: str, *requirements: str) -> Path:
+    """Return the python of a kept environment with these packages, made where it is missing.
+
+    Args:
+        name: of the folder, for example "wyoming-piper".
+        requirements: as pip takes them; others make another environment.
+    """
+    digest = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:8]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "parlour" / "bench" / f"{name}-{digest}"
+    complete = folder / "complete"
+    if not complete.exists():
+        print(f"\nmaking an environment for {name} in {folder} ...", flush=True)
+        install(folder, *requirements)
+        complete.touch()
+    return folder / "bin" / "python"
+
+
+def install(folder: Path, *arguments: str | Path) -> None:
+    """Make a virtual environment and let its pip install `arguments`; skip where it has no index.
+
+    Raises:
+        AssertionError: pip failed for another reason; with its last lines.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, timeout=120)
+    pip = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*pip, *arguments], capture_output=True, text=True, cwd=folder, timeout=TIMEOUT
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        if any(text in done.stderr for text in _UNREACHABLE):
+            pytest.skip(f"pip finds no packages here: {said[-1] if said else 'no reason given'}")
+        raise AssertionError("pip install failed:\n" + "\n".join(said[-15:]))
