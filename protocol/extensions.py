@@ -26,7 +26,7 @@ class Playback(Eventable):
 
     Attributes:
         turn: The turn whose reply is playing.
-        samples_played: Frames that the speaker has taken since the reply's first, at the rate of
+        samples_played: Frames that the speaker has played since the reply's first, at the rate of
             the reply's `audio-start`.
     """
 

@@ -203,6 +203,7 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
         speaker.format,
         on_started=reply_started,
         on_drained=lambda: _call(loop, lambda: session.reply_drained()),
+        speaker=speaker,
     )
     words = [model for model in wake.models if model.name != settings.barge_in.stop_word]
     phrases = ", ".join(f'"{model.phrase}"' for model in words)

@@ -9,7 +9,10 @@ from wyoming.event import Event
 
 from protocol.audio import BadFormat, Converter, PcmFormat
 from protocol.connection import MalformedFrame
+from satellite.audio.devices import Speaker
 from satellite.audio.jitter import JitterBuffer
+from satellite.audio.orders import Decide, Order
+from satellite.audio.unplayed import Unplayed
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class Player:
         speaker_format: what the device takes.
         on_started: called in the device's thread when it takes a reply's first sample.
         on_drained: called in the device's thread when it has taken a reply's last sample.
+        speaker: what pulls; None where it plays each block when it pulls it.
     """
 
     def __init__(
@@ -59,8 +63,12 @@ class Player:
         *,
         on_started: Callable[[], None],
         on_drained: Callable[[], None],
+        speaker: Speaker | None = None,
     ) -> None:
         self._format = speaker_format
+        self._speaker = speaker
+        self._unplayed = Unplayed()
+        self._dropped = 0  # frames that the device took and never played
         self._buffer = JitterBuffer(
             speaker_format,
             start_seconds=START_SECONDS,
@@ -105,11 +113,11 @@ class Player:
 
     @property
     def samples_played(self) -> int:
-        """Samples of the reply that the device took, in the reply's own format.
+        """Samples of the reply that the device played, in the reply's own format.
 
-        Keeps its value after the reply, until the next `begin`.
+        Exact to the device's block. Keeps its value after the reply, until the next `begin`.
         """
-        frames = self._buffer.played
+        frames = self._frames_played
         samples = 0
         for stream in self._streams:
             received = stream.received // stream.format.bytes_per_frame
@@ -128,6 +136,7 @@ class Player:
         if not self._buffer.open():
             self._streams.clear()
             self._overflowed = False
+            self._dropped = 0
         self._streams.append(self._open)
 
     def feed(self, pcm: bytes) -> None:
@@ -149,12 +158,30 @@ class Player:
             self._buffer.finish()
 
     def hold(self) -> None:
-        """Pause the reply; the satellite's own sounds still play."""
-        self._buffer.hold()
+        """Pause the reply; the satellite's own sounds still play. Without a reply: nothing."""
+
+        def decide(unplayed: int) -> tuple[Order, ...]:
+            if self._buffer.held:
+                return ()
+            self._buffer.hold()
+            if not self._buffer.held:
+                return ()
+            self._unplayed.hold(unplayed)
+            return (Order.HOLD,)
+
+        self._order(decide)
 
     def resume(self) -> None:
         """Go on where `hold` stopped."""
-        self._buffer.resume()
+
+        def decide(_: int) -> tuple[Order, ...]:
+            if not self._buffer.held:
+                return ()
+            self._buffer.resume()
+            self._unplayed.resume()
+            return (Order.RESUME,)
+
+        self._order(decide)
 
     def flush(self) -> int:
         """Stop at once and drop the rest of the reply.
@@ -162,8 +189,20 @@ class Player:
         Returns:
             `samples_played`.
         """
+
+        def decide(unplayed: int) -> tuple[Order, ...]:
+            held, missed = self._buffer.held, self._unplayed.of_reply(unplayed)
+            self._buffer.clear()
+            if not held and not missed:  # a sound of the satellite's own may play now
+                return ()
+            self._dropped += missed
+            if not held:
+                self._unplayed.hold(unplayed)
+            self._unplayed.drop()
+            return (Order.DROP,) if held else (Order.HOLD, Order.DROP)
+
         self._open = None
-        self._buffer.clear()
+        self._order(decide)
         return self.samples_played
 
     def sound(self, pcm: bytes) -> None:
@@ -173,12 +212,36 @@ class Player:
 
     def pull(self, n_frames: int) -> bytes:
         """Return the next `n_frames` for the device: sound, reply or silence."""
+        before = self._buffer.played
         n_bytes = n_frames * self._format.bytes_per_frame
-        if not self._sound:
-            return self._buffer.pull(n_bytes)
+        sound = self._next_of_sound(n_bytes) if self._sound else b""
+        pcm = self._buffer.pull(n_bytes - len(sound))
+        self._unplayed.pulled(n_frames, max(0, self._buffer.played - before))
+        return sound + pcm if sound else pcm
+
+    def _next_of_sound(self, n_bytes: int) -> bytes:
         with self._sound_lock:
             sound, self._sound = self._sound[:n_bytes], self._sound[n_bytes:]
-        return sound + self._buffer.pull(n_bytes - len(sound))
+        return sound
+
+    @property
+    def _frames_played(self) -> int:
+        unplayed = 0
+
+        def look(n_frames: int) -> tuple[Order, ...]:
+            nonlocal unplayed
+            unplayed = self._unplayed.of_reply(n_frames)
+            return ()
+
+        self._order(look)
+        return max(0, self._buffer.played - unplayed - self._dropped)
+
+    def _order(self, decide: Decide) -> None:
+        """Decide on what the device has ahead, between two of its blocks."""
+        if self._speaker is None:
+            decide(0)
+        else:
+            self._speaker.order(decide)
 
     def _queue(self, pcm: bytes) -> None:
         if self._open is not None:

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -44,6 +45,59 @@ def missing() -> str:
     return ", ".join(lacking) and f"run deploy/test_tools.sh; missing: {', '.join(lacking)}"
 
 
+class Recorder:
+    """Hears what a sink plays, and when.
+
+    A null sink makes a stretch of sound when its first sample is due, so nothing can arrive before
+    it was played; how much later it does is the recorder's own delay. The stretch that came with
+    the least delay says when all others were played: within a few milliseconds, and late rather
+    than early.
+
+    Args:
+        room: where.
+        sink: which.
+        form: what it is recorded as, 16-bit mono; at the sink's own rate nothing is changed.
+    """
+
+    _SETTLES = 20  # stretches, until the daemon's start of the stream is over
+
+    def __init__(self, room: "Room", sink: str, form: PcmFormat):
+        self._form = form
+        self._pcm = bytearray()
+        self._arrived: list[tuple[float, int]] = []  # when, and how many samples before
+        how = ["--format=s16le", f"--rate={form.rate}", "--channels=1", "--latency-msec=10"]
+        self._process = subprocess.Popen(
+            ["parec", "--raw", *how, f"--device={sink}.monitor"],
+            env=room.environment,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        self._thread = threading.Thread(target=self._run, name="recorder")
+        self._thread.start()
+
+    def _run(self) -> None:
+        assert self._process.stdout is not None
+        while pcm := os.read(self._process.stdout.fileno(), 1 << 16):
+            self._arrived.append((time.monotonic(), len(self._pcm) // 2))
+            self._pcm += pcm
+
+    def samples(self) -> np.ndarray:
+        """Return all that was heard so far."""
+        return np.frombuffer(bytes(self._pcm), "<i2")
+
+    def place(self, moment: float) -> int:
+        """Return which sample was played at a moment, in seconds on the monotonic clock."""
+        rate = self._form.rate
+        began = min(at - before / rate for at, before in self._arrived[self._SETTLES :])
+        return round((moment - began) * rate)
+
+    def stop(self) -> None:
+        """End it; idempotent."""
+        self._process.terminate()
+        self._process.wait()
+        self._thread.join()
+
+
 class Room:
     """The daemon, and what a person in the room does.
 
@@ -74,7 +128,8 @@ class Room:
         }
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What a process in the room is started with."""
         return {**os.environ, **self.variables, "HOME": str(self.folder)}
 
     async def start(self) -> None:
@@ -110,7 +165,7 @@ class Room:
     def _run(self, *command: str, output: str) -> subprocess.Popen[bytes]:
         with (self.folder / output).open("wb") as file:
             return subprocess.Popen(
-                command, env=self._environment, stdout=file, stderr=subprocess.STDOUT
+                command, env=self.environment, stdout=file, stderr=subprocess.STDOUT
             )
 
     def _record(self, sink: str, output: str) -> subprocess.Popen[bytes]:
@@ -135,7 +190,7 @@ class Room:
         how.append(f"--channel-map={_PLACES[form.channels]}")
         process = await asyncio.create_subprocess_exec(
             *("pacat", "--raw", *how, "--latency-msec=400", "--device=air"),
-            env=self._environment,
+            env=self.environment,
             stdin=asyncio.subprocess.PIPE,
         )
         try:

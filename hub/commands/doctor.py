@@ -16,6 +16,7 @@ from hub.engines.registry import (
     make_llm,
     make_stt,
     make_tts,
+    make_turn,
     make_vad,
     make_wake,
 )
@@ -40,6 +41,8 @@ async def doctor(settings: Settings) -> int:
         ("language model", make_llm),
         ("text-to-speech", make_tts),
     ]
+    if settings.turn.model:
+        makers.append(("end of turn", make_turn))
     if settings.service.listen:  # else nobody can ask for them
         makers.append(("wake words", make_wake))
     good = [

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 
 from hub.config import Settings
 from hub.conversation.memory import Memory
@@ -91,15 +92,22 @@ class Answering:
         settings: the hub's.
         watch: told of each step.
         abilities: what tools can do here; see `hub.conversation.honesty`.
+        clock: the local time.
     """
 
     def __init__(
-        self, engines: Engines, settings: Settings, watch: Watcher, abilities: frozenset[str]
+        self,
+        engines: Engines,
+        settings: Settings,
+        watch: Watcher,
+        abilities: frozenset[str] = frozenset(),
+        clock: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._engines = engines
         self._settings = settings
         self._watch = watch
         self._abilities = abilities
+        self._clock = clock
         self.system = Message(
             "system", system_prompt(settings.llm.persona or DEFAULT_PERSONA, settings.name)
         )
@@ -138,14 +146,16 @@ class Answering:
         clauses: "asyncio.Queue[_Clause | None]",
     ) -> None:
         """Write the reply; put its clauses out one by one, and None behind the last."""
-        async with aclosing(self.reply(turn, text, memory)) as reply:
+        async with aclosing(self.reply(turn, text, memory, place=turn.room)) as reply:
             async for clause in reply:
                 turn.mark(Mark.FIRST_CLAUSE)
                 await clauses.put(_Clause(revision, clause))
         await clauses.put(None)
 
-    async def reply(self, turn: Turn, text: str, memory: Memory) -> AsyncGenerator[str]:
-        """Yield the clauses of the reply, honest ones only."""
+    async def reply(
+        self, turn: Turn, text: str, memory: Memory, *, place: str = ""
+    ) -> AsyncGenerator[str]:
+        """Yield the clauses of the reply, honest ones only; `place` is where they are, if known."""
         llm = await self._engines.llm.get(timeout=LOADING_PATIENCE)
         messages = [self.system, *memory.messages(), Message("user", text)]
         reply = write_reply(
@@ -155,6 +165,8 @@ class Answering:
             max_tokens=self._settings.llm.max_reply_tokens,
             abilities=self._abilities,
             name=self._settings.name,
+            now=self._clock(),
+            place=place,
         )
         try:
             async with aclosing(reply):

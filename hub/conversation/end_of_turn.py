@@ -25,13 +25,12 @@ when it hears less of the pause."""
 
 # Probabilities: most ends of questions and commands are `_SURE`, and every tenth pause within.
 _SURE = 0.96
-_NEARLY_SURE = 0.93
 _LIKELY = 0.5
 
 # Seconds of silence.
 _AT_ONCE = 0.2
 _WITHOUT_WORDS = 0.35  # they come soon, and may tell that there is more
-_SOON = 0.7  # costs nobody time: on two cores the answer takes as long
+_UNMARKED = 0.7  # costs nobody time: on two cores the answer takes as long
 _DOUBTFUL = 1.0
 _UNLIKELY = 1.2
 _OPEN = 1.8  # an end that words do not have; people seldom search for the next one longer
@@ -46,35 +45,37 @@ class Words(Enum):
     WHOLE = auto()  # a known answer or command that is all there
 
 
-def silence_wanted(probability: float | None, text: str | None, settings: TurnSettings) -> float:
+def silence_wanted(
+    probability: float | None, text: str | None, settings: TurnSettings, language: str = "en"
+) -> float:
     """Tell how long a pause must be, as far as is known, to be the end of the turn.
 
     Args:
         probability: the newest P(finished) of the end-of-turn model; None: not known.
         text: what was said before the pause; None: not known yet.
         settings: `silence` is the answer without a model, `patience` stretches all doubt.
+        language: ISO 639-1 code of `text`.
 
     Returns:
         Seconds of silence after the last voiced frame.
     """
-    words = tell(text) if text is not None else None
+    words = tell(text, language) if text is not None else None
     return max(_AT_ONCE, _wanted(probability, words, settings))
 
 
 def _wanted(probability: float | None, words: Words | None, settings: TurnSettings) -> float:
+    sure = probability is not None and probability >= _SURE
     if words is Words.OPEN:
-        sure = probability is not None and probability >= _SURE
         return (_DOUBTFUL if sure else _OPEN) * settings.patience
+    if sure:
+        return {None: _WITHOUT_WORDS, Words.UNMARKED: _UNMARKED}.get(words, _AT_ONCE)
+    likely = probability is not None and probability >= _LIKELY
     if words is Words.WHOLE:
-        likely = probability is not None and probability >= _LIKELY
         return _AT_ONCE if likely else settings.silence
     if probability is None:
         return settings.silence
-    if probability >= _SURE:
-        return {None: _WITHOUT_WORDS, Words.UNMARKED: _SOON}.get(words, _AT_ONCE)
-    if words is not Words.UNMARKED and probability >= _LIKELY:
-        return (_SOON if probability >= _NEARLY_SURE else _DOUBTFUL) * settings.patience
-    return _UNLIKELY * settings.patience
+    doubtful = likely and words is not Words.UNMARKED
+    return (_DOUBTFUL if doubtful else _UNLIKELY) * settings.patience
 
 
 # Words that something must follow, wherever they stand.
@@ -118,24 +119,26 @@ _WHOLE = re.compile(
 )
 
 
-def tell(text: str) -> Words:
-    """Tell from English words whether they are finished; other languages' are `EITHER`."""
+def tell(text: str, language: str = "en") -> Words:
+    """Tell from the words alone whether they are finished; of most languages, from their marks."""
     words = re.findall(r"[\w']+", text.lower().replace("\u2019", "'"))
     if not words:
         return Words.EITHER
-    plain = " ".join(words)
-    if _WHOLE.fullmatch(plain):
-        return Words.WHOLE
-    if _OPEN_ENDING.search(text.strip()) or _LACKING.fullmatch(plain):
+    if _OPEN_ENDING.search(text.strip()) or (language == "en" and _is_open(words)):
         return Words.OPEN
-    last, before = words[-1], words[-2:-1]
+    if language == "en" and _WHOLE.fullmatch(" ".join(words)):
+        return Words.WHOLE
+    return Words.EITHER if text.rstrip("\"' )")[-1:] in _MARKS else Words.UNMARKED
+
+
+def _is_open(words: list[str]) -> bool:
+    plain, last, before = " ".join(words), words[-1], words[-2:-1]
+    if _WHOLE.fullmatch(plain):
+        return False
+    if _LACKING.fullmatch(plain) or _LEADING.fullmatch(last):
+        return True
     # "What room am I in?", "Do you know what time it is?"; but not "What is".
     question = any(_ASKING.fullmatch(word) for word in words[:-2])
-    preposition = _PREPOSITIONS.fullmatch(last)
-    if _LEADING.fullmatch(last):
-        return Words.OPEN
-    if (preposition or _AUXILIARIES.fullmatch(last)) and not question:
-        return Words.OPEN
-    if preposition and before and _PREPOSITIONS.fullmatch(before[0]):
-        return Words.OPEN  # "What is the weather like in"
-    return Words.EITHER if text.rstrip("\"' )")[-1:] in _MARKS else Words.UNMARKED
+    if _PREPOSITIONS.fullmatch(last):  # and not "What is the weather like in", either
+        return not question or (bool(before) and _PREPOSITIONS.fullmatch(before[0]) is not None)
+    return _AUXILIARIES.fullmatch(last) is not None and not question

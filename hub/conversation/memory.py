@@ -41,13 +41,15 @@ class Memory:
         return tuple(self._exchanges)
 
     def messages(self) -> list[Message]:
-        """Return the conversation as the language model reads it."""
+        """Return the conversation as the language model reads it.
+
+        What was interrupted breaks off, and has no other mark: small models copy any (a dash, dots,
+        "I was interrupted") at the end of what they say next.
+        """
         messages = []
         for exchange in self.exchanges:
-            # The dash tells the model that it was cut off there, and costs one token.
-            end = "—" if exchange.interrupted else ""
             messages.append(Message("user", exchange.user))
-            messages.append(Message("assistant", exchange.assistant + end))
+            messages.append(Message("assistant", exchange.assistant))
         return messages
 
     def add(self, exchange: Exchange) -> None:

@@ -6,8 +6,9 @@ So each device has a process of its own, which can be ended at any time; see dev
 
 The first line on the standard output says in JSON what was opened, or what went wrong. Then, from a
 microphone: messages of `HEADER` and sound. From a speaker: one byte for each block that it wants
-next, which is to come on the standard input. When that ends, so does the process; and when the
-satellite dies.
+next, which says how many blocks it then has that it has not played. These come on the standard
+input, each as `SOUND` and the block; between them may be an `Order`, which is one byte. When the
+standard input ends, so does the process; and when the satellite dies.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ from dataclasses import asdict
 from typing import Any
 
 from satellite.audio.error import DeviceError
+from satellite.audio.orders import Order
 from satellite.audio.portaudio import (
     KINDS,
     Device,
@@ -36,6 +38,8 @@ from satellite.audio.portaudio import (
 
 HEADER = struct.Struct("<II")
 """Before each microphone message: its bytes of sound, and the bytes lost so far."""
+SOUND = 0
+"""The byte before each block for a speaker; the other ones are orders."""
 BLOCK_SECONDS = 0.016
 """What one callback takes or gives."""
 SAMPLE_BYTES = 2
@@ -98,7 +102,8 @@ class Mouth:
 
     How many ahead follows what the sound system does: it may ask for several blocks at once, and
     each that then is missing is a gap. What is ahead is heard after the satellite's last word,
-    though, so it is no more than was needed lately.
+    though, so it is no more than was needed lately. An order to hold reaches also that: it is set
+    aside, and what the satellite sends then is played at once.
 
     Args:
         frame_bytes: bytes of one sample of every channel.
@@ -111,8 +116,10 @@ class Mouth:
         self._block = frame_bytes * block_frames
         self._most = max(_LEAST_AHEAD, min(MOST_AHEAD, most_bytes // self._block))
         self._ahead = _LEAST_AHEAD  # blocks that are ready or on their way
+        self._unread = bytearray()  # messages that have not come whole
         self._ready = bytearray()
-        self._coming = 0  # bytes
+        self._aside = bytearray()
+        self._coming = 0  # blocks
         self._began = False  # to get what it asked for
         self._spare = self._most  # blocks that were always ready, in this while
         self._looks = 0
@@ -139,18 +146,38 @@ class Mouth:
 
     def _fetch(self) -> None:
         try:
-            pcm = os.read(_STDIN, self._most * self._block)
+            data = os.read(_STDIN, self._most * (1 + self._block))
         except BlockingIOError:
             return
-        self._coming -= len(pcm)
-        self._ready += pcm
-        if not pcm:
+        if not data:
             self._ended.set()
+        unread = self._unread
+        unread += data
+        while unread:
+            if unread[0] != SOUND:
+                self._obey(Order(unread.pop(0)))
+            elif len(unread) > self._block:
+                self._ready += unread[1 : 1 + self._block]
+                self._coming -= 1
+                del unread[: 1 + self._block]
+            else:
+                break
+
+    def _obey(self, order: Order) -> None:
+        if order is Order.HOLD:
+            self._aside += self._ready
+            self._ready.clear()
+        elif order is Order.RESUME:
+            self._ready = self._aside
+            self._aside = bytearray()
+        else:
+            self._aside.clear()
+        self._began = False  # to have nothing is no gap then
 
     def _ask(self) -> None:
-        missing = self._ahead - (len(self._ready) + self._coming) // self._block
+        missing = self._ahead - len(self._ready) // self._block - self._coming
         if missing > 0:
-            self._coming += self._block * _write(bytes(missing))
+            self._coming += _write(bytes([self._ahead]) * missing)
 
     def _adapt(self, *, missed: bool) -> None:
         """Have more ahead after a gap, and less when some of it was not needed for a while."""

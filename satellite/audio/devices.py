@@ -7,6 +7,7 @@ from typing import Protocol
 from protocol.audio import PcmFormat
 from satellite.audio.error import DeviceError as DeviceError
 from satellite.audio.error import UnknownDevice as UnknownDevice
+from satellite.audio.orders import Decide
 
 FRAME_SAMPLES = 512
 """Samples in one microphone frame: 32 ms at 16 kHz, what voice activity detection takes at once.
@@ -45,6 +46,14 @@ class Speaker(Protocol):
 
         Raises:
             DeviceError: the device cannot be opened.
+        """
+        ...
+
+    def order(self, decide: Decide) -> None:
+        """Have `decide` say what becomes of what was pulled and is not played yet.
+
+        It is called at once, and nothing is pulled meanwhile. For the event loop; does not wait for
+        the device.
         """
         ...
 

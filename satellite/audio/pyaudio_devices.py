@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import logging
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from protocol.audio import SPEECH, Chunker, Converter, PcmFormat
-from satellite.audio.device_child import BLOCK_SECONDS, HEADER, MOST_AHEAD, SAMPLE_BYTES
-from satellite.audio.device_process import DeviceProcess, Opened, Pipe, Request
+from satellite.audio.device_child import BLOCK_SECONDS, HEADER, MOST_AHEAD, SAMPLE_BYTES, SOUND
+from satellite.audio.device_process import DeviceProcess, Gone, Opened, Pipe, Request
 from satellite.audio.devices import FRAME_SAMPLES, Source
+from satellite.audio.orders import Decide, Order
 from satellite.audio.portaudio import Direction
 
 _LOGGER = logging.getLogger(__name__)
@@ -123,6 +126,8 @@ class PyAudioSpeaker:
         self._request = Request(Direction.OUTPUT, device, audio_format.rate)
         self._format = audio_format
         self._process: DeviceProcess | None = None
+        self._lock = threading.Lock()  # a block is pulled and sent; or an order is
+        self._feed: Feed | None = None  # of the process that plays now
 
     @property
     def format(self) -> PcmFormat:
@@ -141,20 +146,75 @@ class PyAudioSpeaker:
         if self._process is not None:
             await self._process.stop()
 
+    def order(self, decide: Decide) -> None:
+        """Have `decide` say what becomes of what is ahead; see `Speaker.order`."""
+        with self._lock:
+            if self._feed is None:
+                decide(0)
+                return
+            orders = decide(self._feed.unplayed)
+            # Gone with the device is what it had ahead, too; the thread sees to that.
+            with contextlib.suppress(Gone):
+                self._feed.obey(orders)
+
     def _serve(
         self, opened: Opened, pipe: Pipe, sounded: Callable[[], None], source: Source
     ) -> None:
         """Give one process what it asks for; in its thread."""
         form = PcmFormat(opened.rate, SAMPLE_BYTES, opened.channels)
-        playback = Playback(source, self._format, form)
-        block = round(form.rate * BLOCK_SECONDS)
+        feed = Feed(pipe, Playback(source, self._format, form), round(form.rate * BLOCK_SECONDS))
+        self._feed = feed
         asked = 0
-        while True:
-            for _ in pipe.read(MOST_AHEAD):
-                asked += 1
-                if asked > _PRIMING:
-                    sounded()
-                pipe.write(playback.pull(block))
+        try:
+            while True:
+                for ahead in pipe.read(MOST_AHEAD):
+                    asked += 1
+                    if asked > _PRIMING:
+                        sounded()
+                    with self._lock:
+                        feed.send(ahead)
+        finally:
+            self._feed = None
+
+
+class Feed:
+    """What one process is sent; for one thread at a time.
+
+    Args:
+        pipe: to the process.
+        playback: pulls.
+        block: frames that it takes at once.
+    """
+
+    def __init__(self, pipe: Pipe, playback: "Playback", block: int) -> None:
+        self._pipe = pipe
+        self._playback = playback
+        self._block = block
+        self._ahead = 0
+
+    @property
+    def unplayed(self) -> int:
+        """Frames of the source's that were pulled and are not played, exact to the block."""
+        return self._playback.unplayed(self._ahead * self._block)
+
+    def send(self, ahead: int) -> None:
+        """Send the next block; with it the process has so many that are not played.
+
+        Raises:
+            Gone: the process ended.
+        """
+        self._ahead = ahead
+        self._pipe.write(bytes([SOUND]) + self._playback.pull(self._block))
+
+    def obey(self, orders: tuple[Order, ...]) -> None:
+        """Have these orders followed, here and in the process.
+
+        Raises:
+            Gone: the process ended.
+        """
+        for order in orders:
+            self._playback.obey(order)
+        self._pipe.write(bytes(orders))
 
 
 class Playback:
@@ -168,19 +228,54 @@ class Playback:
 
     def __init__(self, source: Source, source_format: PcmFormat, form: PcmFormat) -> None:
         self._source = source
-        self._same = source_format == form
-        self._frame = form.bytes_per_frame
-        self._converter = Converter(source_format, form)
+        self._source_format = source_format
+        self._form = form
         self._block = round(source_format.rate * _PULL_SECONDS)
-        self._ready = bytearray()
+        self._conversion = _Conversion(Converter(source_format, form))
+        self._aside: _Conversion | None = None
+
+    def unplayed(self, n_frames: int) -> int:
+        """Return how many frames of the source's are in its converter and in the last ones given.
+
+        Args:
+            n_frames: these last ones; the device's.
+        """
+        own, rate = self._source_format.rate, self._form.rate
+        if self._source_format == self._form:
+            return n_frames
+        now = self._conversion
+        return max(0, now.pulled - (now.given - n_frames) * own // rate)
 
     def pull(self, n_frames: int) -> bytes:
         """Return exactly `n_frames` for the device."""
-        if self._same:
+        if self._source_format == self._form:
             return self._source(n_frames)
-        wanted = n_frames * self._frame
-        while len(self._ready) < wanted:  # the converter holds back at most some 70 ms
-            self._ready += self._converter.process(self._source(self._block))
-        pcm = bytes(self._ready[:wanted])
-        del self._ready[:wanted]
+        wanted = n_frames * self._form.bytes_per_frame
+        now = self._conversion
+        while len(now.ready) < wanted:  # the converter holds back at most some 70 ms
+            now.pulled += self._block
+            now.ready += now.converter.process(self._source(self._block))
+        now.given += n_frames
+        pcm = bytes(now.ready[:wanted])
+        del now.ready[:wanted]
         return pcm
+
+    def obey(self, order: Order) -> None:
+        """Do with what the converter holds back as with all else that is not played."""
+        if order is Order.HOLD:
+            self._aside = self._conversion
+            self._conversion = _Conversion(Converter(self._source_format, self._form))
+        elif order is Order.RESUME and self._aside is not None:
+            self._conversion, self._aside = self._aside, None
+        elif order is Order.DROP:
+            self._aside = None
+
+
+@dataclass(slots=True)
+class _Conversion:
+    """A converter, and what came out of it and is not given yet."""
+
+    converter: Converter
+    ready: bytearray = field(default_factory=bytearray)
+    pulled: int = 0  # frames of the source's
+    given: int = 0  # frames of the device's

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from protocol.audio import SPEECH, BadWav, Converter, PcmFormat, WavWriter, read_wav
 from satellite.audio.devices import FRAME_SAMPLES, DeviceError, Source
+from satellite.audio.orders import Decide
 
 _LOGGER = logging.getLogger(__name__)
 _FRAME_BYTES = FRAME_SAMPLES * SPEECH.bytes_per_frame
@@ -222,6 +223,10 @@ class WaveSpeaker:
             self._writer = await asyncio.to_thread(self._open_file, self._path)
         self._thread = threading.Thread(target=self._run, args=(source,), name="speaker")
         self._thread.start()
+
+    def order(self, decide: Decide) -> None:
+        """Nothing is ahead: each block is played when it is pulled; see `Speaker.order`."""
+        decide(0)
 
     async def close(self) -> None:
         """Stop pulling and complete the file; idempotent."""

@@ -1,7 +1,8 @@
 """How soon somebody who interrupts is heard, and how soon it is quiet: in the room and on the CPU.
 
 Moments come from the satellite's log, sound from the true timeline of its `wave:` loudspeaker, both
-on the one monotonic clock of this machine.
+on the one monotonic clock of this machine. And the same with a loudspeaker on PulseAudio, where a
+recorder whose own delay is known (tests/sound.py) hears when it is quiet.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sound
 from processes import VOICE, House, Process
 from psutil import Process as Psutil
 from results import bar, percentile, progress, record, spread, table
@@ -26,6 +28,7 @@ AUDIBLE = 600  # of 32768: where a clip begins
 IDLE = 0.1  # of one core; voice activity alone takes less
 IDLE_FOR = 0.1  # seconds
 LOOK = 0.02  # seconds between two looks at the CPU
+QUIET = 8  # of 32768: what the sound server's change of rate leaves
 SILENT = "[sounds]\nawake = false\n"
 SPEECH = "[barge_in]\nspeech = true\n"
 FORGETFUL = "[memory]\nbudget = 0\n"  # so that each reply is the same
@@ -155,6 +158,13 @@ def silent_after(satellite: Process, held: float) -> float:
     return (int(sound[-1]) + 1) / form.rate if len(sound) else 0.0
 
 
+def heard_after(recorder: sound.Recorder, held: float) -> float:
+    """Return how long a recorded loudspeaker was still heard after `held`, in seconds."""
+    at = recorder.place(held)
+    loud = np.abs(recorder.samples()[at : at + round(0.3 * VOICE.rate)].astype(int)) > QUIET
+    return (int(np.flatnonzero(loud)[-1]) + 1) / VOICE.rate if loud.any() else 0.0
+
+
 def options(house: House, room: str, settings: str) -> tuple[str, ...]:
     """Return what a satellite with these settings is told."""
     config = house.place("rooms") / f"{room}.toml"
@@ -267,3 +277,44 @@ async def test_barge_in(site, tmp_path, voice, ask):
         ),
     ]
     assert all(met)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(sound.missing()), reason=sound.missing())
+async def test_barge_in_on_a_sound_device(site, tmp_path, monkeypatch, voice, ask):
+    folder = tmp_path / "sound"
+    folder.mkdir(mode=0o700)
+    place = sound.Room(folder)
+    recorder = None
+    try:
+        await place.start()
+        for name, value in place.variables.items():
+            monkeypatch.setenv(name, value)
+        recorder = sound.Recorder(place, "box", VOICE)
+        house = House(site, tmp_path)
+        own = (*options(house, "kitchen", SPEECH + SILENT), "--speaker", f"pyaudio:{sound.SPEAKER}")
+        overs = []
+        async with (
+            house.hub(extra=FORGETFUL) as hub,
+            house.satellite(hub.address, options=own) as kitchen,
+        ):
+            kitchen_room = Room(house, hub, kitchen, ask(LONG))
+            for number in range(2 * ROUNDS):
+                progress(f"stop on a sound device, {number + 1} of {2 * ROUNDS}")
+                overs.append(await kitchen_room.speak_over(Clip("stop", voice("Stop!"))))
+            await kitchen.stop()
+        silences = [heard_after(recorder, over.held) for over in overs if over.held is not None]
+    finally:
+        if recorder is not None:
+            recorder.stop()
+        place.kill()
+    assert silences, "it was never noticed"
+    record(SECTION, {"on a sound device": {"detection to silence": spread(silences)}})
+    row = ("stop", f"{len(silences)}/{len(overs)}")
+    row += tuple(percentile(silences, share) for share in (0.5, 0.95, 1.0))
+    table(
+        "barge-in on a sound device (PulseAudio), detection to silence in seconds",
+        ("over a reply", "noticed", "p50", "p95", "worst"),
+        [row],
+    )
+    assert bar(SECTION, "detection to silence on a sound device, worst", max(silences), at_most=0.1)

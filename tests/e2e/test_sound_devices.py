@@ -8,10 +8,11 @@ import psutil
 import pytest
 import sound
 from processes import VOICE
-from sound import MICROPHONE, RECORDED, SPEAKER, Room
+from sound import MICROPHONE, RECORDED, SPEAKER, Recorder, Room
 
 from protocol.audio import PcmFormat, write_wav
 from satellite.audio.devices import open_speaker
+from satellite.player import Player
 
 pytestmark = pytest.mark.skipif(bool(sound.missing()), reason=sound.missing())
 
@@ -238,6 +239,61 @@ async def test_a_steady_tone_has_no_gaps_and_ends_soon(room, monkeypatch, latenc
     assert np.mean(silent) <= 0.005  # one late block, on a busy machine; it was up to 15 %
     # The recorder's 50 ms and the sink's own delay are in it. One block more is 16 ms.
     assert ended < 0.15 + (latency or 0) / 1000
+
+
+async def falls_silent(recorder, form):
+    """Wait until nothing is heard, see that it stays so, and return how much was heard before."""
+    async with asyncio.timeout(5):
+        while not recorder.samples().any() or recorder.samples()[-form.rate // 5 :].any():
+            await asyncio.sleep(0.05)
+    before = np.flatnonzero(recorder.samples())
+    await asyncio.sleep(0.2)
+    assert np.array_equal(np.flatnonzero(recorder.samples()), before)
+    return len(before)
+
+
+@pytest.mark.parametrize("flushed_while", ["held", "playing"])
+async def test_a_held_reply_goes_on_with_its_next_sample_and_a_flushed_one_is_over(
+    room, flushed_while
+):
+    place = await room(box=(24000, 1))  # the speaker's own format: not a sample is changed
+    speaker = open_speaker(f"pyaudio:{SPEAKER}", rate=24000)
+    form, holds = speaker.format, 8
+    player = Player(form, on_started=lambda: None, on_drained=lambda: None, speaker=speaker)
+    count = np.arange(1, 30001, dtype="<i2")  # tells the place of each sample; none is silent
+    recorder = Recorder(place, "box", form)
+    seams, told = [], []  # how much was heard before each silence; what was said of it
+    try:
+        await speaker.start(player.pull)
+        await asyncio.sleep(2)
+        player.begin(form)
+        for _ in range(20):
+            player.feed(count.tobytes())
+        for number in range(holds):
+            await asyncio.sleep(0.4 + number * 0.017)
+            player.hold()
+            seams.append(await falls_silent(recorder, form))
+            told.append(player.samples_played)
+            player.resume()
+        await asyncio.sleep(0.4)
+        if flushed_while == "held":
+            player.hold()
+            await asyncio.sleep(0.1)
+        told.append(player.flush())
+        seams.append(await falls_silent(recorder, form))
+    finally:
+        await speaker.close()
+        recorder.stop()
+    heard = recorder.samples()[recorder.samples() != 0].astype(int)
+    steps = np.diff(heard) % len(count)
+    # On a machine whose cores are all busy the sound system itself loses some sound, anywhere. A
+    # block of ours that is lost or repeated would be so at each seam.
+    exact = [steps[seam - 1] == 1 for seam in seams[:holds]]
+    print(f"{sum(exact)} of {holds} exact, {np.count_nonzero(steps != 1)} steps", end=" ")
+    assert sum(exact) >= holds - 2
+    assert steps.max() < len(count) / 2  # nothing is heard twice
+    place_of = np.concatenate([[heard[0]], heard[0] + np.cumsum(steps)])
+    assert told == pytest.approx([place_of[seam - 1] for seam in seams], abs=2 * 384)  # blocks
 
 
 async def test_it_ends_cleanly_ten_times_with_its_streams_open(house, room):

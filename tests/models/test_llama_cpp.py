@@ -292,7 +292,7 @@ async def test_after_an_interrupted_reply_only_its_end_is_computed_anew(engine: 
     room, question = fresh(), "Count from one to twenty, in words."
     generation = engine.generate(room, said(question), max_tokens=30)
     reply = await text_of(generation)
-    heard = reply[: len(reply) // 2].rpartition(" ")[0] + "—"
+    heard = reply[: len(reply) // 2].rpartition(" ")[0]
     assert await computed(engine, room, question, heard, unfinished=False) <= 5
     again = engine.generate(room, said(question, heard, "Go on."), max_tokens=1)
     await text_of(again)

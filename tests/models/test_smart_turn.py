@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hub.config import Settings, TurnSettings
+from hub.conversation.end_of_turn import silence_wanted
 from hub.engines import smart_turn
 from hub.engines.base import BadInput, EngineError, EngineUnavailable
 from hub.engines.registry import make_turn
@@ -118,8 +119,10 @@ async def test_our_own_voice_sounds_finished_at_the_end_far_more_often_than_with
 
 
 @pytest.mark.parametrize("word", ["Yes.", "No.", "Stop.", "Yes please."])
-async def test_a_short_answer_sounds_finished(turn, speak, word):
-    assert await turn.probability(speak(word) + PAUSE) > 0.5
+async def test_a_short_answer_ends_the_turn_at_once(turn, speak, word):
+    probability = await turn.probability(speak(word) + PAUSE)
+    assert probability > 0.5
+    assert silence_wanted(probability, word, TurnSettings()) <= 0.2
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.2, 60.0])

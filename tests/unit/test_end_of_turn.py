@@ -168,3 +168,10 @@ def test_a_typographic_apostrophe_is_an_apostrophe():
 def test_no_words_tell_nothing():
     assert tell("") is Words.EITHER
     assert tell(" ... ") is Words.EITHER
+
+
+def test_of_other_languages_marks_tell_and_english_words_do_not():
+    assert tell("Was will", "de") is Words.UNMARKED
+    assert tell("Mach das Licht an.", "de") is Words.EITHER
+    assert tell("Mach das Licht an,", "de") is Words.OPEN
+    assert tell("Stop.", "de") is Words.EITHER

@@ -11,7 +11,7 @@ import pytest
 from scripted import ScriptedVad, Speech
 
 from hub.config import TurnSettings
-from hub.conversation.end_of_turn import LOOKS
+from hub.conversation.end_of_turn import LOOKS, PAUSE_KEPT
 from hub.conversation.endpoint import (
     Endpointer,
     EndReason,
@@ -244,9 +244,25 @@ class TestWithAModel:
             heard.append(pcm)
             return 0.02
 
-        pcm = pcm_of(10, Speech(1.0, 1.5), Speech(1.8, 3.0))
+        pcm = pcm_of(10, Speech(1.0, 1.5), Speech(1.65, 3.0))
         await events_of(pcm, finished=finished)
         assert pcm[SPEECH.bytes_for(1.0) : SPEECH.bytes_for(3.15)] in heard[-1]
+
+    async def test_it_hears_little_of_a_long_pause_and_all_of_the_words_around_it(self):
+        heard = []
+
+        async def finished(pcm):
+            heard.append(pcm)
+            return 0.02
+
+        pcm = pcm_of(10, Speech(1.0, 1.5), Speech(2.3, 3.0))
+        await events_of(pcm, finished=finished)
+        before, after = heard
+        assert pcm[SPEECH.bytes_for(1.0) : SPEECH.bytes_for(1.65)] in before
+        assert pcm[SPEECH.bytes_for(1.0) : SPEECH.bytes_for(1.55)] in after
+        assert pcm[SPEECH.bytes_for(2.25) : SPEECH.bytes_for(3.15)] in after
+        whole = 0.3 + 2.0 + LOOKS[0]  # with what is kept before the first word
+        assert SPEECH.seconds(len(after)) == pytest.approx(whole - 0.8 + PAUSE_KEPT, abs=0.1)
 
     async def test_what_it_said_of_an_earlier_pause_does_not_count(self):
         answers = iter([0.02] * len(LOOKS))  # for one pause

@@ -37,7 +37,7 @@ class TestMemory:
             ("user", "hello"),
             ("assistant", "Hi there."),
             ("user", "tell me a story"),
-            ("assistant", "Once upon a—"),
+            ("assistant", "Once upon a"),
         ]
 
     def test_over_the_budget_the_older_half_goes_at_once(self, clock):

@@ -15,7 +15,7 @@ import pytest
 
 from protocol.audio import SPEECH, PcmFormat
 from satellite.audio import device_child, device_process
-from satellite.audio.device_child import HEADER, Ears, Mouth
+from satellite.audio.device_child import HEADER, SOUND, Ears, Mouth
 from satellite.audio.device_process import Gone, Pipe
 from satellite.audio.devices import FRAME_SAMPLES, DeviceError, open_microphone, open_speaker
 from satellite.audio.pyaudio_devices import Capture, Playback
@@ -89,6 +89,11 @@ def pipes(monkeypatch):
         os.close(descriptor)
 
 
+def give(feed, pcm):
+    """Send a speaker's process its next block."""
+    os.write(feed, bytes([SOUND]) + pcm)
+
+
 def test_the_microphone_s_callback_never_waits_and_loses_whole_messages(pipes):
     _, drain = pipes
     ears = Ears()
@@ -114,13 +119,13 @@ def test_the_speaker_s_callback_never_waits_and_plays_in_order(pipes):
     feed, drain = pipes
     mouth = Mouth(2, 100)
     assert mouth.callback(None, 100, None, 0) == (bytes(200), 0)  # asks, and has nothing yet
-    assert os.read(drain, 10) == bytes(2)
+    assert os.read(drain, 10) == b"\2\2"  # then two are not played
     assert mouth.callback(None, 100, None, 0) == (bytes(200), 0)  # and does not ask again
-    os.write(feed, b"\1" * 200)
+    give(feed, b"\1" * 200)
     for number in range(2, 7):
-        os.write(feed, bytes([number]) * 200)
+        give(feed, bytes([number]) * 200)
         assert mouth.callback(None, 100, None, 0) == (bytes([number - 1]) * 200, 0)
-        assert os.read(drain, 10) == b"\0"
+        assert os.read(drain, 10) == b"\2"
 
 
 class Listener:
@@ -147,7 +152,7 @@ class Listener:
             for _ in os.read(self.drain, 100):
                 samples = itertools.islice(self.tone, BLOCK)
                 pcm = np.fromiter(samples, "<i2").tobytes()
-                os.write(self.feed, pcm if self.loud else bytes(len(pcm)))
+                give(self.feed, pcm if self.loud else bytes(len(pcm)))
 
 
 @pytest.fixture

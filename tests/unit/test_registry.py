@@ -80,6 +80,17 @@ def test_the_default_models_are_one_for_each_role_and_of_the_catalogue():
     assert default_models(mine) == ["whisper-tiny.en"]
 
 
+def test_the_end_of_turn_model_may_be_none_or_a_file_but_no_other_kind(tmp_path):
+    check(settings(turn=TurnSettings(model="")))
+    mine = tmp_path / "mine.onnx"
+    mine.write_bytes(b"")
+    check(settings(turn=TurnSettings(model=str(mine))))
+    with pytest.raises(ConfigError, match=r"whisper-tiny\.en is no turn model; there are: smart"):
+        check(settings(turn=TurnSettings(model="whisper-tiny.en")))
+    with pytest.raises(ConfigError, match=r"turn\.model: no file or model 'smart-turn'"):
+        check(settings(turn=TurnSettings(model="smart-turn")))
+
+
 def test_an_unknown_model_is_refused_with_a_spelling():
     with pytest.raises(EngineUnavailable, match=r"Did you mean 'whisper-tiny\.en'"):
         make_stt(settings(stt=SttSettings(model="whisper-tiny-en")))

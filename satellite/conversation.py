@@ -1,0 +1,188 @@
+"""Where one room's conversation is: listening, thinking, speaking, at rest; and the steps between.
+
+Pure logic. Every state but idle and muted has a watchdog. What makes it go on is in session.py.
+"""
+
+import logging
+from collections.abc import Mapping
+from enum import StrEnum
+
+from wyoming.pipeline import PipelineStage, RunPipeline
+
+from satellite.barge_in import BargeIn, SpeechDetector
+from satellite.config import Settings
+from satellite.feedback import Sound
+from satellite.player import Player
+from satellite.ports import Clock, Driver, Timer
+from satellite.reply import Reply
+from satellite.uplink import Uplink
+
+_LOGGER = logging.getLogger(__name__)
+
+REPORT_SECONDS = 0.2
+
+
+class State(StrEnum):
+    """Where the conversation is."""
+
+    IDLE = "idle"
+    LISTENING = "listening"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+    FOLLOW_UP = "follow-up"
+    MUTED = "muted"
+
+
+class Conversation:
+    """Where one room's conversation is, and the steps that it goes on by.
+
+    Args:
+        settings: time-outs, sounds, pre-roll.
+        driver: where events go.
+        player: where replies and sounds go.
+        sounds: the satellite's own sounds in the speaker's format.
+        clock: the event loop.
+        speech: hears speech over a reply; None where only the wake word interrupts.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        driver: Driver,
+        player: Player,
+        sounds: Mapping[Sound, bytes],
+        clock: Clock,
+        speech: SpeechDetector | None,
+    ) -> None:
+        self._settings = settings
+        self._sounds = {s: pcm for s, pcm in sounds.items() if getattr(settings.sounds, s)}
+        self._clock = clock
+        self._timer: Timer | None = None
+        self.driver = driver
+        self.player = player
+        self.uplink = Uplink(driver)
+        self.barge_in = BargeIn(speech, clock)
+        self.reply = Reply(player, settings.timeouts, clock)  # that the player has, or had last
+        self.muted = settings.muted
+        self.state = State.MUTED if self.muted else State.IDLE
+        self.ready = False  # somebody drives us
+        self.parlour = False  # and it is a Parlour hub
+        self.turn: str | None = None  # the newest turn that the driver named
+        self.barged_in = False  # until the driver's `transcribe`, its events are of the old turn
+        self.quiet = False  # the turn may fail without a sound: nobody had spoken
+
+    def close(self) -> None:
+        """Stop the watchdog."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def listen(self, state: State, position: int) -> None:
+        """Begin a turn.
+
+        Args:
+            state: in which it is listened for speech.
+            position: from which sample of the microphone's on the driver hears it.
+        """
+        self.quiet = self.reply.orphaned = False
+        self.reply.forget_words()
+        if not self.barged_in:
+            self.turn = None  # the driver has yet to name the new one
+        self.driver.send(RunPipeline(PipelineStage.ASR, PipelineStage.TTS))
+        self.uplink.begin(position)
+        self.enter(state)
+
+    def hold(self) -> None:
+        """Pause the reply."""
+        self.player.hold()
+        _LOGGER.debug("the reply is held at %.4f", self._clock.time())
+
+    def go_on(self) -> None:
+        """Nobody interrupts, after all."""
+        if self.barge_in.asked:
+            _LOGGER.debug("the reply goes on at %.4f", self._clock.time())
+            self.barge_in.settle(false_alarm=True)
+            self.uplink.end()
+            self.reply.resume()
+
+    def drop_reply(self) -> None:
+        """End the reply, and tell how much of it was heard."""
+        self.player.flush()
+        self.report()
+
+    def report(self) -> None:
+        """Tell a Parlour hub how much of the reply was heard."""
+        if self.parlour and (report := self.reply.report) is not None:
+            self.driver.send(report)
+
+    def sound(self, sound: Sound) -> None:
+        """Play one of the satellite's own sounds, if it is wanted."""
+        pcm = self._sounds.get(sound)
+        if pcm is not None:
+            self.player.sound(pcm)
+
+    def rest(self) -> None:
+        """End whatever goes on: no turn, no reply."""
+        self.barged_in = self.reply.orphaned = self.reply.cut_off = False
+        self.barge_in.settle()
+        self.reply.forget_words()
+        self.uplink.end(say=False)
+        if self.player.active:
+            self.player.flush()
+        self.enter(State.MUTED if self.muted else State.IDLE)
+
+    def fail(self) -> None:
+        """End whatever goes on, with the error sound."""
+        quiet = self.quiet
+        self.rest()
+        if not quiet:
+            self.sound(Sound.ERROR)
+
+    def enter(self, state: State) -> None:
+        """Change the state, and set its watchdog."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        _LOGGER.debug("%s -> %s", self.state, state)
+        self.state = state
+        timeouts = self._settings.timeouts
+        if state is State.LISTENING:
+            self._timer = self._clock.call_later(timeouts.listening, self._too_long)
+        elif state is State.FOLLOW_UP:
+            self._timer = self._clock.call_later(self._settings.follow_up.seconds, self._no_answer)
+        elif state is State.THINKING:
+            self._timer = self._clock.call_later(timeouts.thinking, self._no_reply)
+        elif state is State.SPEAKING:
+            self.reply.watch()
+            self.barge_in.begin()
+            self._tick()
+
+    # ---- watchdogs
+
+    def _too_long(self) -> None:
+        _LOGGER.warning("nobody ended the listening: stopped")
+        self.uplink.end()
+        self.enter(State.THINKING)
+
+    def _no_answer(self) -> None:
+        self.quiet = True
+        self._too_long()
+
+    def _no_reply(self) -> None:
+        _LOGGER.warning("no reply in time")
+        self.fail()
+        if not self.parlour:
+            self.driver.drop("its pipeline may still run, and another one would hang it")
+
+    def _tick(self) -> None:
+        if self.barge_in.overdue:
+            _LOGGER.warning("the hub does not say whether it was interrupted: going on")
+            self.go_on()
+        if self.reply.is_stuck():
+            _LOGGER.warning("the reply stalled: dropped")
+            self.drop_reply()
+            self.fail()
+            return
+        self._timer = self._clock.call_later(REPORT_SECONDS, self._tick)
+        if self.player.samples_played:
+            self.report()
