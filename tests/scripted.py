@@ -183,7 +183,7 @@ class ScriptedEndOfTurn:
         if self.error:
             raise self.error
         lines = lines_in(pcm)
-        return 0.95 if not lines or lines[-1][0].finished else 0.05
+        return 0.99 if not lines or lines[-1][0].finished else 0.05
 
 
 class ScriptedGeneration:

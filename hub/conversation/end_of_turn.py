@@ -28,11 +28,11 @@ _SURE = 0.96
 _LIKELY = 0.5
 
 # Seconds of silence.
-_AT_ONCE = 0.2
+_AT_ONCE = 0.3  # commas are shorter; and no answer is ready sooner
 _WITHOUT_WORDS = 0.35  # they come soon, and may tell that there is more
 _UNMARKED = 0.7  # costs nobody time: on two cores the answer takes as long
 _DOUBTFUL = 1.0
-_UNLIKELY = 1.2
+_UNLIKELY = 1.15
 _OPEN = 1.8  # an end that words do not have; people seldom search for the next one longer
 
 

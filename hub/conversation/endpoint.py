@@ -95,6 +95,7 @@ class Endpointer:
         settings: when somebody has finished.
         wake_word: whether the sound may begin with the end of a wake word, which does not count.
         finished: says at a pause whether it sounded finished; without it, a fixed silence ends.
+        language: ISO 639-1 code of what is said.
     """
 
     def __init__(
@@ -104,10 +105,12 @@ class Endpointer:
         *,
         wake_word: bool = True,
         finished: Finished | None = None,
+        language: str = "en",
     ) -> None:
         self._activity = activity
         self._settings = settings
         self._finished = finished
+        self._language = language
         self._cut = _Cut(settings, wake_word, lambda: self.silence_wanted)
         self._text: str | None = None  # of the utterance up to the pause that lasts
         self._probability: float | None = None
@@ -126,7 +129,7 @@ class Endpointer:
                     probability = await self._activity.probability(frame)
                     voiced = probability >= self._settings.speech_threshold
                     for event in self._cut.push(frame, voiced=voiced):
-                        if isinstance(event, SpeechResumed):
+                        if isinstance(event, SpeechStarted | SpeechResumed):
                             await self._forget_pause()
                         yield event
                         if isinstance(event, SpeechEnded) and event.reason is not EndReason.SILENCE:
@@ -142,6 +145,10 @@ class Endpointer:
         if self._cut.paused and utterance.speech_end == self._cut.speech_end:
             self._text = text
 
+    def forget(self) -> None:
+        """Say that what was heard so far was no speech: wait for somebody to begin."""
+        self._cut.forget()
+
     @property
     def probability(self) -> float | None:
         """How sure the model is that they have finished; None where it is not known."""
@@ -152,7 +159,7 @@ class Endpointer:
         """Seconds of silence after which this pause would be the end, as far as is known."""
         if self._finished is None:
             return self._settings.silence
-        return silence_wanted(self._probability, self._text, self._settings)
+        return silence_wanted(self._probability, self._text, self._settings, self._language)
 
     @property
     def speaking(self) -> bool:
@@ -170,7 +177,9 @@ class Endpointer:
 
     def _look(self) -> bool:
         """Ask whether they have finished, when the pause has lasted for so long; True: at first."""
-        if self._finished is None or not self._cut.paused or self._looks >= len(LOOKS):
+        if self._finished is None or self._looks >= len(LOOKS):
+            return False
+        if not self._cut.paused or self._cut.is_residue():
             return False
         if self._cut.silence < LOOKS[self._looks] or self._asking is not None:
             return False
@@ -279,18 +288,22 @@ class _Cut:
                 return [SpeechGoesOn()]
             if self.silence >= self._settings.pause:
                 self.paused, self._resumed_at = True, None
-                if not self._is_residue():
+                if not self.is_residue():
                     return [SpeechPaused(self.utterance(), self.silence)]
-        elif self._is_residue():
+        elif self.is_residue():
             if self.silence >= _RESIDUE_SILENCE:
-                self.speaking = self.paused = False
+                self.forget()
         elif not self._ended and self.silence >= self._silence_wanted():
             self._ended = True
             return [SpeechEnded(self.utterance(), EndReason.SILENCE)]
         return []
 
+    def forget(self) -> None:
+        self.speaking = self.paused = self._ended = False
+        self._run = 0
+
     def finish(self, reason: EndReason) -> SpeechEnded:
-        if not self.speaking or (reason is EndReason.STOPPED and self._is_residue()):
+        if not self.speaking or (reason is EndReason.STOPPED and self.is_residue()):
             now = self._frames * VAD_FRAME_SECONDS
             return SpeechEnded(Utterance(b"", now, now, 0.0), reason)
         return SpeechEnded(self.utterance(), reason)
@@ -318,7 +331,7 @@ class _Cut:
             return _RESUMED_FRAMES
         return max(_RESUMED_FRAMES, round(self._settings.min_speech / VAD_FRAME_SECONDS))
 
-    def _is_residue(self) -> bool:
+    def is_residue(self) -> bool:
         return (
             self._wake_word
             and self._first * VAD_FRAME_SECONDS <= _RESIDUE_START_SECONDS

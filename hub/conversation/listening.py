@@ -43,6 +43,8 @@ _TRIES = 2  # replies that a turn may begin before its end is known
 _LIKELY_END = 1.3  # seconds of silence wanted, beyond which the speaker will surely go on
 _DOUBT_SECONDS = 0.4  # of more silence, after which they may have finished all the same
 _DRAFT_SECONDS = 0.8  # of speech without a pause, after which a draft is made
+_NOISE_SECONDS = 1.0  # of sound without words, from which on somebody meant something by it
+_COUGH_SECONDS = 0.3
 _FINISHED_PATIENCE = 2.0  # seconds for the end-of-turn model
 
 Answer = Callable[[str, Gate], Coroutine[Any, Any, None]]
@@ -94,6 +96,7 @@ class _Words:
     utterance: Utterance
     text: str
     verdict: Verdict
+    at: float  # when it was there, on the loop's clock
 
 
 class Listener:
@@ -161,6 +164,7 @@ class Listener:
             self._settings.turn,
             wake_word=self._wake_phrase is not None,
             finished=self._finished if known else None,
+            language=self._settings.language,
         )
         tasks = [
             turn.spawn(self._guarded(self._hear, sound, vad), "listen"),
@@ -190,17 +194,21 @@ class Listener:
             raise NothingSaid("nobody spoke" if waited else "no speech in the sound")
         if words is None or words.utterance.speech_end != end.utterance.speech_end:
             return None  # speech-to-text is still at it
+        final = end.reason is not EndReason.SILENCE
         if words.verdict is not Verdict.OK:
-            raise NothingSaid(words.verdict.value)
+            if final or end.utterance.speech_seconds >= _NOISE_SECONDS:
+                raise NothingSaid(words.verdict.value)
+            self._forget()
+            return None
         if is_stop(words.text, self._settings.language):
             raise Stopped(words.text)
         attempt = self._attempt
         if attempt is not None and attempt.speculative and attempt.failed:
             self._drop()  # a turn is not lost because a try was
             attempt = None
+            self._turn.mark(Mark.TRANSCRIPT, ago=self._loop.time() - words.at)
         if attempt is None:
             attempt = self._begin(words.text, speculative=False)
-        final = end.reason is not EndReason.SILENCE
         if final or attempt.waits or self._loop.time() >= self._reopens_until():
             return attempt
         return None
@@ -210,9 +218,15 @@ class Listener:
         self._changed.clear()
         if self._failure is not None:
             return
-        bounded = self._ended is not None and self._attempt is not None and not self._going_on
+        end, words = self._ended, self._words
+        bounded = (
+            self._attempt is not None
+            and not self._going_on
+            and (end is not None and words is not None)
+            and words.utterance.speech_end == end.utterance.speech_end
+        )
         try:
-            # Without an end no time-out: the endpointer has its own, and so has speech-to-text.
+            # Otherwise no time-out: the endpointer has its own, and so has speech-to-text.
             async with asyncio.timeout_at(self._reopens_until() if bounded else None):
                 await self._changed.wait()
         except TimeoutError:
@@ -225,11 +239,30 @@ class Listener:
         turn = self._turn
         gate = Gate(self._changed.set)
         task = turn.spawn(self._answer(text, gate), "answer", provisional=True)
-        task.add_done_callback(lambda _: self._changed.set())
+        task.add_done_callback(self._attempted)
         if speculative:
             turn.record.speculations += 1
         self._attempt = Attempt(text, gate, task, speculative)
         return self._attempt
+
+    def _attempted(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            task.exception()  # looked at; asyncio would log what nobody has, words and all
+        self._changed.set()
+
+    def _forget(self) -> None:
+        """Go on as if nothing had been heard: it was a cough, or a door."""
+        self._drop()
+        self._heard = self._words = self._ended = None
+        self._turn.unmark(
+            Mark.SPEECH_START,
+            Mark.SPEECH_END,
+            Mark.PAUSE,
+            Mark.SOFT_END,
+            Mark.TRANSCRIPT,
+            Mark.END_OF_TURN,
+        )
+        self._endpointer.forget()
 
     def _drop(self) -> None:
         """Drop what was made for less than they said."""
@@ -305,15 +338,21 @@ class Listener:
         )
 
     async def _transcribe(self, utterance: Utterance) -> None:
-        async with self._engines.stt.lent(timeout=LOADING_PATIENCE) as stt:
-            transcript = await answer_of(
-                stt.transcribe(
-                    utterance.pcm,
-                    language=self._settings.language,
-                    bias=self._settings.stt.words,
-                ),
-                "stt",
-            )
+        try:
+            async with self._engines.stt.lent(timeout=LOADING_PATIENCE) as stt:
+                transcript = await answer_of(
+                    stt.transcribe(
+                        utterance.pcm,
+                        language=self._settings.language,
+                        bias=self._settings.stt.words,
+                    ),
+                    "stt",
+                )
+        except EngineError:
+            if self._ended is not None:
+                raise
+            self._heard = None  # the next pause is another chance, or the end
+            return
         text = strip_wake_phrase(transcript.text, self._wake_phrase)
         verdict = judge(
             text,
@@ -322,11 +361,12 @@ class Listener:
             avg_logprob=transcript.avg_logprob,
             compression_ratio=transcript.compression_ratio,
         )
-        self._turn.mark(Mark.TRANSCRIPT, again=True)
-        self._words = _Words(utterance, text, verdict)
+        text, verdict = self._despite_noise(utterance, text, verdict)
         if (attempt := self._attempt) is not None and not same(attempt.text, text):
             self._drop()
-            self._turn.mark(Mark.TRANSCRIPT)
+        if self._attempt is None:  # else what is answered is the earlier one
+            self._turn.mark(Mark.TRANSCRIPT, again=True)
+        self._words = _Words(utterance, text, verdict, self._loop.time())
         self._endpointer.transcribed(utterance, text)
         likely = self._endpointer.silence_wanted <= _LIKELY_END
         if likely and self._worth_a_try():
@@ -338,6 +378,17 @@ class Listener:
             await asyncio.sleep(_DOUBT_SECONDS)
             if self._worth_a_try():
                 self._begin(text, speculative=True)
+
+    def _despite_noise(
+        self, utterance: Utterance, text: str, verdict: Verdict
+    ) -> tuple[str, Verdict]:
+        """Take the earlier transcript, where only a cough came since and makes nonsense of it."""
+        before = self._words
+        if verdict is Verdict.OK or before is None or before.verdict is not Verdict.OK:
+            return text, verdict
+        if utterance.speech_seconds - before.utterance.speech_seconds >= _COUGH_SECONDS:
+            return text, verdict
+        return before.text, before.verdict
 
     def _worth_a_try(self) -> bool:
         """Whether to begin the reply to the words that were just understood, on suspicion."""

@@ -115,6 +115,7 @@ class Pipeline:
             except Exception as exc:  # whatever it is, the person must hear of it
                 if self._failed(turn, exc):
                     turn.drop_work()
+                    turn.unmark(Mark.AUDIO_READY)  # the apology has its own
                     await self._answering.apologise(turn, peer)
             else:
                 turn.end(Outcome.ANSWERED)

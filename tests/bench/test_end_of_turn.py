@@ -151,8 +151,10 @@ async def test_people_who_pause_are_seldom_cut_off_and_others_seldom_wait(
     finally:
         for engine in (vad, stt, model):
             await engine.close()
-    label = PEOPLE if PEOPLE in judged else OURS  # people, where there are enough of them
-    assert bars(label, judged[label])
+    if PEOPLE not in judged:
+        print("too few recordings of people to judge by (PARLOUR_SPEECH)")
+    met = [bars(label, rules) for label, rules in judged.items()]  # each is written down
+    assert all(met)
 
 
 def show(label: str, these: list[Said], rules: dict[str, Outcome]) -> None:
@@ -165,15 +167,18 @@ def show(label: str, these: list[Said], rules: dict[str, Outcome]) -> None:
 
 
 def bars(label: str, rules: dict[str, Outcome]) -> bool:
+    """Judge by people alone, and of our own voice whether the rule is better than none."""
     ours, fixed = rules["ours"], rules[f"silence of {BASELINE} s"]
     cut, delay = ours.cut_off(READY), percentile(ours.delays, 0.5)
-    against = f"as a share of a silence of {BASELINE} s's"
     fixed_cut, fixed_delay = fixed.cut_off(READY), percentile(fixed.delays, 0.5)
-    return all(
-        [
+    than = f"as a share of that with a silence of {BASELINE} s, {label}"
+    met = [
+        bar(SECTION, f"cut off, {than}", cut / max(1e-9, fixed_cut), at_most=1, unit=""),
+        bar(SECTION, f"delay p50, {than}", delay / fixed_delay, at_most=1, unit=""),
+    ]
+    if label == PEOPLE:
+        met += [
             bar(SECTION, f"cut off, {label}", 100 * cut, at_most=100 * CUT_OFF, unit="%"),
             bar(SECTION, f"delay p50, {label}", delay, at_most=DELAY),
-            bar(SECTION, f"cut off, {against}", cut / max(1e-9, fixed_cut), at_most=1, unit=""),
-            bar(SECTION, f"delay p50, {against}", delay / fixed_delay, at_most=1, unit=""),
         ]
-    )
+    return all(met)

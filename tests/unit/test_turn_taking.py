@@ -5,6 +5,7 @@ it belongs to.
 """
 
 import asyncio
+import gc
 from dataclasses import dataclass
 
 import msgspec
@@ -15,12 +16,14 @@ from scripted import (
     ScriptedStt,
     SimulatedSatellite,
     Speech,
+    lines_in,
     now,
     sound_of,
     until_ended,
 )
 
 from hub.config import Settings, TurnSettings
+from hub.conversation.listening import Listener
 from hub.conversation.pipeline import APOLOGY
 from hub.conversation.turn import Mark, Outcome
 from hub.engines.base import EngineError
@@ -288,6 +291,112 @@ async def test_with_a_slow_model_they_may_go_on_for_a_second_after_the_end():
     turn, satellite = await bench.say(*speech)
     assert said(satellite) == ["what is the capital of france"]
     assert turn.record.reopened == 1
+
+
+@pytest.mark.parametrize("gap", [0.8, 1.5, 3.0])
+async def test_a_cough_before_the_question_is_not_the_question(gap):
+    bench = await bench_of()
+    question = Speech(0.7 + gap, 2.2 + gap, "why is the sky blue")
+    turn, satellite = await bench.say(Speech(0.5, 0.7, ""), question, wake_phrase=None)
+    assert turn.outcome is Outcome.ANSWERED
+    assert said(satellite) == ["why is the sky blue"]
+    assert "failed" not in satellite.names()
+
+
+async def test_coughs_alone_are_given_up_like_silence():
+    bench = await bench_of()
+    turn, satellite = await bench.say(Speech(0.5, 0.7, ""), wake_phrase=None)
+    assert turn.outcome is Outcome.NOTHING_SAID
+    assert satellite.events[-1][0] == pytest.approx(bench.settings.turn.no_speech, abs=0.3)
+
+
+async def test_a_cough_that_makes_nonsense_of_the_words_does_not_lose_them():
+    bench = await bench_of()
+    bench.llm.first = 1.0
+    heard = bench.stt._words
+    bench.stt._words = lambda pcm: (
+        "la " * 40 if any(not line.text for line, _ in lines_in(pcm)) else heard(pcm)
+    )
+    cough = Speech(2.35, 2.5, "")
+    turn, satellite = await bench.say(Speech(0.5, 2.0, "why is the sky blue"), cough)
+    assert said(satellite) == ["why is the sky blue"]
+    assert turn.outcome is Outcome.ANSWERED
+
+
+async def test_the_model_is_asked_about_the_question_and_not_about_the_wake_word():
+    bench = await bench_of()
+    tail = Speech(0.0, 0.25, "vis")
+    unfinished = Speech(1.5, 2.5, "tell a story about", finished=False)
+    turn, satellite = await bench.say(tail, unfinished, Speech(3.2, 4.0, "green dragons"))
+    assert said(satellite) == ["tell a story about green dragons"]
+    assert bench.turn.work.calls == 2
+    assert all(at > 2.5 for at in bench.turn.work.times)
+
+
+async def test_speech_to_text_that_fails_at_a_pause_is_asked_again_at_the_next():
+    bench = await bench_of()
+    transcribe, calls = bench.stt.transcribe, []
+
+    async def once(pcm, **options):
+        if not options.get("draft"):
+            calls.append(now())
+            if len(calls) == 1:
+                raise EngineError("it broke")
+        return await transcribe(pcm, **options)
+
+    bench.stt.transcribe = once
+    speech = (Speech(0.5, 1.5, "why is", finished=False), Speech(1.8, 2.6, "the sky blue"))
+    turn, satellite = await bench.say(*speech)
+    assert said(satellite) == ["why is the sky blue"]
+    assert turn.outcome is Outcome.ANSWERED
+
+
+async def test_waiting_for_a_transcript_takes_no_computing():
+    bench = await bench_of(reopen=0.0)
+    transcribe = bench.stt.transcribe
+
+    async def slow(pcm, **options):
+        if any(line.text == "" for line, _ in lines_in(pcm)):
+            await asyncio.sleep(3.0)
+        return await transcribe(pcm, **options)
+
+    bench.stt.transcribe = slow
+    bench.llm.first = 2.0
+    rounds = 0
+    confirmable = Listener._confirmable
+
+    def counted(self):
+        nonlocal rounds
+        rounds += 1
+        return confirmable(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Listener, "_confirmable", counted)
+        cough = Speech(2.15, 2.3, "")
+        turn, _ = await bench.say(Speech(0.5, 2.0, "why is the sky blue"), cough)
+    assert turn.outcome is Outcome.ANSWERED
+    assert rounds < 100
+
+
+async def test_a_try_that_fails_and_is_dropped_leaves_nothing_in_the_log(caplog):
+    bench = await bench_of(stt=0.05)
+
+    def broken(room, messages, *, max_tokens):
+        raise ValueError(f"secret: {messages[-1].content}")
+
+    generate, bench.llm.generate = bench.llm.generate, broken
+    speech = (
+        Speech(0.5, 1.5, "tell me one", finished=False),
+        Speech(2.0, 3.5, "and many other words"),
+    )
+    turn = await bench.room().begin(SimulatedSatellite(), sound_of(speech))
+    await asyncio.sleep(2.6)
+    assert turn.record.revisions == 1
+    bench.llm.generate = generate
+    await until_ended(turn)
+    gc.collect()
+    assert "secret" not in caplog.text
+    assert turn.outcome is Outcome.ANSWERED
 
 
 async def test_stop_wants_no_answer_and_no_model():
