@@ -31,12 +31,11 @@ from hub.conversation.endpoint import (
     Utterance,
 )
 from hub.conversation.interruption import is_stop
-from hub.conversation.nonsense import Verdict, judge, normalised
-from hub.conversation.partials import StablePrefix
+from hub.conversation.nonsense import Verdict
 from hub.conversation.patience import PatientActivity, answer_of
 from hub.conversation.peer import Peer
 from hub.conversation.turn import Mark, Turn
-from hub.conversation.wake_phrase import strip_wake_phrase
+from hub.conversation.understanding import Understanding, same
 from hub.engines.base import EngineError, VoiceActivity
 
 _TRIES = 2  # replies that a turn may begin before its end is known
@@ -44,7 +43,6 @@ _LIKELY_END = 1.3  # seconds of silence wanted, beyond which the speaker will su
 _DOUBT_SECONDS = 0.4  # of more silence, after which they may have finished all the same
 _DRAFT_SECONDS = 0.8  # of speech without a pause, after which a draft is made
 _NOISE_SECONDS = 1.0  # of sound without words, from which on somebody meant something by it
-_COUGH_SECONDS = 0.3
 _FINISHED_PATIENCE = 2.0  # seconds for the end-of-turn model
 
 Answer = Callable[[str, Gate], Coroutine[Any, Any, None]]
@@ -89,16 +87,6 @@ class Attempt:
         return self.task.done() and (self.task.cancelled() or self.task.exception() is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """The transcript of an utterance."""
-
-    utterance: Utterance
-    text: str
-    verdict: Verdict
-    at: float  # when it was there, on the loop's clock
-
-
 class Listener:
     """Listens to one turn until it is confirmed.
 
@@ -136,14 +124,13 @@ class Listener:
         self._changed = asyncio.Event()
         self._endpointer: Endpointer
         self._heard: Utterance | None = None  # up to the newest pause
-        self._words: _Words | None = None  # the newest transcript
+        self._understanding = Understanding(engines.stt, settings, wake_phrase)
         self._ended: SpeechEnded | None = None
         self._ended_at = 0.0
         self._going_on = False  # since a pause; what is ready has to wait for what they say
         self._attempt: Attempt | None = None
         self._transcribing: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
-        self._stable = StablePrefix()
 
     async def listen(self, sound: AsyncIterator[bytes]) -> Attempt:
         """Return the answer to what is said in `sound`, its gate still closed, at the right moment.
@@ -186,13 +173,13 @@ class Listener:
         """Return the answer, if its time has come; begin it, if nobody has."""
         if self._failure is not None:
             raise self._failure
-        end, words = self._ended, self._words
+        end, words = self._ended, self._understanding.words
         if end is None or self._going_on:
             return None
         if not end.utterance.pcm:
             waited = end.reason is EndReason.NO_SPEECH
             raise NothingSaid("nobody spoke" if waited else "no speech in the sound")
-        if words is None or words.utterance.speech_end != end.utterance.speech_end:
+        if words is None or not words.are_of(end.utterance):
             return None  # speech-to-text is still at it
         final = end.reason is not EndReason.SILENCE
         if words.verdict is not Verdict.OK:
@@ -218,12 +205,12 @@ class Listener:
         self._changed.clear()
         if self._failure is not None:
             return
-        end, words = self._ended, self._words
+        end, words = self._ended, self._understanding.words
         bounded = (
             self._attempt is not None
             and not self._going_on
             and (end is not None and words is not None)
-            and words.utterance.speech_end == end.utterance.speech_end
+            and words.are_of(end.utterance)
         )
         try:
             # Otherwise no time-out: the endpointer has its own, and so has speech-to-text.
@@ -253,7 +240,7 @@ class Listener:
     def _forget(self) -> None:
         """Go on as if nothing had been heard: it was a cough, or a door."""
         self._drop()
-        self._heard = self._words = self._ended = None
+        self._heard = self._ended = self._understanding.words = None
         self._turn.unmark(
             Mark.SPEECH_START,
             Mark.SPEECH_END,
@@ -339,60 +326,31 @@ class Listener:
 
     async def _transcribe(self, utterance: Utterance) -> None:
         try:
-            async with self._engines.stt.lent(timeout=LOADING_PATIENCE) as stt:
-                transcript = await answer_of(
-                    stt.transcribe(
-                        utterance.pcm,
-                        language=self._settings.language,
-                        bias=self._settings.stt.words,
-                    ),
-                    "stt",
-                )
+            words = await self._understanding.transcribe(utterance)
         except EngineError:
             if self._ended is not None:
                 raise
             self._heard = None  # the next pause is another chance, or the end
             return
-        text = strip_wake_phrase(transcript.text, self._wake_phrase)
-        verdict = judge(
-            text,
-            speech_seconds=utterance.speech_seconds,
-            no_speech_prob=transcript.no_speech_prob,
-            avg_logprob=transcript.avg_logprob,
-            compression_ratio=transcript.compression_ratio,
-        )
-        text, verdict = self._despite_noise(utterance, text, verdict)
-        if (attempt := self._attempt) is not None and not same(attempt.text, text):
+        if (attempt := self._attempt) is not None and not same(attempt.text, words.text):
             self._drop()
         if self._attempt is None:  # else what is answered is the earlier one
             self._turn.mark(Mark.TRANSCRIPT, again=True)
-        self._words = _Words(utterance, text, verdict, self._loop.time())
-        self._endpointer.transcribed(utterance, text)
+        self._endpointer.transcribed(utterance, words.text)
         likely = self._endpointer.silence_wanted <= _LIKELY_END
         if likely and self._worth_a_try():
-            self._begin(text, speculative=True)
+            self._begin(words.text, speculative=True)
         self._changed.set()
-        if verdict is Verdict.OK:
-            await self._tell(text)
+        if words.verdict is Verdict.OK:
+            await self._tell(words.text)
         if not likely:
             await asyncio.sleep(_DOUBT_SECONDS)
             if self._worth_a_try():
-                self._begin(text, speculative=True)
-
-    def _despite_noise(
-        self, utterance: Utterance, text: str, verdict: Verdict
-    ) -> tuple[str, Verdict]:
-        """Take the earlier transcript, where only a cough came since and makes nonsense of it."""
-        before = self._words
-        if verdict is Verdict.OK or before is None or before.verdict is not Verdict.OK:
-            return text, verdict
-        if utterance.speech_seconds - before.utterance.speech_seconds >= _COUGH_SECONDS:
-            return text, verdict
-        return before.text, before.verdict
+                self._begin(words.text, speculative=True)
 
     def _worth_a_try(self) -> bool:
         """Whether to begin the reply to the words that were just understood, on suspicion."""
-        words, turn = self._words, self._turn
+        words, turn = self._understanding.words, self._turn
         return (
             self._settings.turn.speculate
             and self._attempt is None
@@ -418,23 +376,20 @@ class Listener:
                 continue
             pcm = len(utterance.pcm)
             try:
-                async with self._engines.stt.lent(timeout=LOADING_PATIENCE) as stt:
-                    transcript = await answer_of(
-                        stt.transcribe(utterance.pcm, language=self._settings.language, draft=True),
-                        "stt",
-                    )
+                text = await self._understanding.draft(utterance)
             except EngineError:  # reported; a turn does without drafts
                 return
-            await self._tell(strip_wake_phrase(transcript.text, self._wake_phrase))
+            await self._tell(text)
 
     async def _tell(self, text: str) -> None:
         """Tell what is certain of the words so far."""
-        if not self._stable.push(text) or self._ended is not None:
+        certain = self._understanding.certain(text)
+        if certain is None or self._ended is not None:
             return
-        await self._peer.partial(self._turn, self._stable.text)
-        self._watch(self._turn, "partial", self._stable.text)
+        await self._peer.partial(self._turn, certain)
+        self._watch(self._turn, "partial", certain)
         if self._attempt is None:
-            await self._prefill(self._stable.text)
+            await self._prefill(certain)
 
     async def _finished(self, pcm: bytes) -> float | None:
         """Ask the end-of-turn model; None where it cannot say."""
@@ -447,8 +402,3 @@ class Listener:
         except EngineError as exc:
             self._engines.turn.failed(engine, exc)
             return None
-
-
-def same(one: str, other: str) -> bool:
-    """Say whether two transcripts are the same words."""
-    return normalised(one) == normalised(other)

@@ -32,7 +32,8 @@ class FasterWhisper:
         device: "cpu", "cuda" or "auto".
         compute_type: as CTranslate2 names them, "int8" on a CPU.
         threads: CPU threads; 0 takes every core.
-        beam_size: hypotheses; measured, 1 and 5 cost the same on a short command.
+        beam_size: hypotheses; measured, 1 takes a sixth less time than 5, and 1 to 3 words of 100
+            more are wrong.
         languages: ISO 639-1 codes that are wanted of it, the most probable one first.
     """
 

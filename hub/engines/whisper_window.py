@@ -22,9 +22,10 @@ WHOLE_WINDOW = 30.0  # seconds that Whisper hears at once
 
 _RATE = 16000
 _HOP = 160  # samples of one frame of the spectrogram
-# Seconds of silence around the sound. Measured with tiny.en on 332 recordings of people, 213 of them
-# in noise, against the whole window: with 5 s behind them half of the clean ones are written down
-# twice, with 8 s 6 %, with 10 s 3 %; without the lead 1 word in 50 more is wrong.
+# Seconds of silence around the sound. Measured with tiny.en on 425 recordings, half of them in
+# noise: with 5 s behind the words 7 % are written down twice (and then heard again, in the whole
+# window), with 8 s 1 %, with 10 s 0.5 %; without the lead 7.8 % of clean words are wrong, with it
+# 6.0 %.
 _LEAD = 0.5
 _PADDING = 10.0
 _TOKENS = 24  # that anything may take, and so many more a second; fast speech has 8
@@ -89,8 +90,8 @@ class ShortWindow:
         """Return the most probable one of some languages, for a multilingual model."""
         if len(among) == 1:
             return among[0]
-        found = self._model.model.detect_language(self._encoded)[0]
-        return next(mark[2:-2] for mark, _ in found if mark[2:-2] in among)
+        found = self._model.model.detect_language(self._encoded)[0]  # "<|en|>", the best first
+        return next((mark[2:-2] for mark, _ in found if mark[2:-2] in among), among[0])
 
     def write(self, language: str, bias: Sequence[str], beam_size: int) -> Hypothesis:
         """Write down what is said.

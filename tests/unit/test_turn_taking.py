@@ -6,6 +6,7 @@ it belongs to.
 
 import asyncio
 import gc
+import itertools
 from dataclasses import dataclass
 
 import msgspec
@@ -436,7 +437,7 @@ async def test_partial_transcripts_come_while_they_speak_and_are_never_taken_bac
     partials = [(at, text) for at, name, text in satellite.events if name == "partial"]
     assert [at for at, _ in partials if at < 6.0]
     texts = [text for _, text in partials]
-    assert all(later.startswith(earlier) for earlier, later in zip(texts, texts[1:], strict=False))
+    assert all(b.startswith(a) for a, b in itertools.pairwise(texts))
     assert LONG.startswith(texts[-1])
 
 

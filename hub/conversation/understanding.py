@@ -1,0 +1,115 @@
+"""What somebody says, in words: whole at each pause, in drafts while they speak."""
+
+import asyncio
+from dataclasses import dataclass
+
+from hub.config import Settings
+from hub.conversation.answering import LOADING_PATIENCE
+from hub.conversation.endpoint import Utterance
+from hub.conversation.nonsense import Verdict, judge, normalised
+from hub.conversation.partials import StablePrefix
+from hub.conversation.patience import answer_of
+from hub.conversation.wake_phrase import strip_wake_phrase
+from hub.engines.base import SpeechToText
+from hub.engines.supervisor import Supervised
+
+_COUGH_SECONDS = 0.3  # of more speech, which may be none
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The transcript of an utterance.
+
+    Args:
+        utterance: what was heard.
+        text: the words, without those of the wake word.
+        verdict: whether somebody said them.
+        at: when they were there, on the loop's clock.
+    """
+
+    utterance: Utterance
+    text: str
+    verdict: Verdict
+    at: float
+
+    def are_of(self, utterance: Utterance) -> bool:
+        """Say whether they are all that was said in `utterance`, whatever silence follows it."""
+        return self.utterance.speech_end == utterance.speech_end
+
+
+class Understanding:
+    """Speech-to-text of one turn.
+
+    Args:
+        stt: the engine.
+        settings: the hub's.
+        wake_phrase: what woke the satellite, or None.
+    """
+
+    def __init__(
+        self, stt: Supervised[SpeechToText], settings: Settings, wake_phrase: str | None
+    ) -> None:
+        self.words: Words | None = None  # the newest
+        self._stt = stt
+        self._settings = settings
+        self._wake_phrase = wake_phrase
+        self._stable = StablePrefix()
+
+    async def transcribe(self, utterance: Utterance) -> Words:
+        """Return the words of `utterance`; they are the newest then.
+
+        Raises:
+            EngineError: speech-to-text failed, and its supervisor knows.
+        """
+        async with self._stt.lent(timeout=LOADING_PATIENCE) as stt:
+            transcript = await answer_of(
+                stt.transcribe(
+                    utterance.pcm,
+                    language=self._settings.language,
+                    bias=self._settings.stt.words,
+                ),
+                "stt",
+            )
+        text = strip_wake_phrase(transcript.text, self._wake_phrase)
+        verdict = judge(
+            text,
+            speech_seconds=utterance.speech_seconds,
+            no_speech_prob=transcript.no_speech_prob,
+            avg_logprob=transcript.avg_logprob,
+            compression_ratio=transcript.compression_ratio,
+        )
+        text, verdict = self._despite_noise(utterance, text, verdict)
+        self.words = Words(utterance, text, verdict, asyncio.get_running_loop().time())
+        return self.words
+
+    async def draft(self, utterance: Utterance) -> str:
+        """Return the words of `utterance`, which goes on, quickly and not for good.
+
+        Raises:
+            EngineError: speech-to-text failed, and its supervisor knows.
+        """
+        async with self._stt.lent(timeout=LOADING_PATIENCE) as stt:
+            transcript = await answer_of(
+                stt.transcribe(utterance.pcm, language=self._settings.language, draft=True), "stt"
+            )
+        return strip_wake_phrase(transcript.text, self._wake_phrase)
+
+    def certain(self, text: str) -> str | None:
+        """Take a newer transcript; return all that is certain now, or None if that is no more."""
+        return self._stable.text if self._stable.push(text) else None
+
+    def _despite_noise(
+        self, utterance: Utterance, text: str, verdict: Verdict
+    ) -> tuple[str, Verdict]:
+        """Take the earlier transcript, where only a cough came since and makes nonsense of it."""
+        before = self.words
+        if verdict is Verdict.OK or before is None or before.verdict is not Verdict.OK:
+            return text, verdict
+        if utterance.speech_seconds - before.utterance.speech_seconds >= _COUGH_SECONDS:
+            return text, verdict
+        return before.text, before.verdict
+
+
+def same(one: str, other: str) -> bool:
+    """Say whether two transcripts are the same words."""
+    return normalised(one) == normalised(other)
