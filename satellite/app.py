@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from importlib import metadata
 
 from wyoming.audio import AudioFormat
@@ -26,6 +26,7 @@ from satellite.pairing import Target, target_of
 from satellite.player import Player
 from satellite.session import Session, State
 from satellite.voice_activity import SustainedSpeech
+from satellite.wake.base import WakeModel as WakeWord
 from satellite.wake.base import WakeWords
 from satellite.wake.words import open_wake
 
@@ -54,20 +55,24 @@ def version() -> str:
 def describe(
     settings: Settings, target: Target, wake: WakeWords, speaker_format: PcmFormat
 ) -> Event:
-    """Return the `info` event that introduces this satellite to whoever drives it."""
+    """Return the `info` event that introduces this satellite to whoever drives it.
+
+    It leaves out the stop word, which wakes nobody.
+    """
+    words = _waking(settings, wake)
     info = Info(
         satellite=Satellite(
             name=target.room,
             area=settings.area,
             description="Parlour satellite",
             has_vad=False,
-            active_wake_words=[model.name for model in wake.models],
-            max_active_wake_words=len(wake.models),
+            active_wake_words=[model.name for model in words],
+            max_active_wake_words=len(words),
             attribution=_OURS,
             installed=True,
             version=version(),
         ),
-        wake=_wake_programs(wake),
+        wake=_wake_programs(words),
         mic=[
             MicProgram(
                 name="microphone",
@@ -94,7 +99,11 @@ def describe(
     )
 
 
-def _wake_programs(wake: WakeWords) -> list[WakeInfo]:
+def _waking(settings: Settings, wake: WakeWords) -> list[WakeWord]:
+    return [model for model in wake.models if model.name != settings.barge_in.stop_word]
+
+
+def _wake_programs(words: Sequence[WakeWord]) -> list[WakeInfo]:
     return [
         WakeInfo(
             name=program,
@@ -109,14 +118,14 @@ def _wake_programs(wake: WakeWords) -> list[WakeInfo]:
                     languages=list(model.languages),
                     phrase=model.phrase,
                 )
-                for model in wake.models
+                for model in words
                 if model.program == program
             ],
             attribution=_OURS,
             installed=True,
             version=version(),
         )
-        for program in dict.fromkeys(model.program for model in wake.models)
+        for program in dict.fromkeys(model.program for model in words)
     ]
 
 
@@ -205,8 +214,7 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
         on_drained=lambda: _call(loop, lambda: session.reply_drained()),
         speaker=speaker,
     )
-    words = [model for model in wake.models if model.name != settings.barge_in.stop_word]
-    phrases = ", ".join(f'"{model.phrase}"' for model in words)
+    phrases = ", ".join(f'"{model.phrase}"' for model in _waking(settings, wake))
     ready_line = f"ready: {target.room}, say {phrases}, driven by "
     told = False
 

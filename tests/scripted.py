@@ -52,10 +52,8 @@ def _voice_of(speech: Speech) -> bytes:
     """Return a frame that stands for `speech`, from which a scripted engine can tell it."""
     if speech.text is None:
         return VOICE
-    for value, line in _lines.items():
-        if line is speech:
-            break
-    else:
+    value = next((value for value, line in _lines.items() if line is speech), None)
+    if value is None:
         value = next(_values)
         _lines[value] = speech
     return bytes((value, value)) * (FRAME_BYTES // 2)
@@ -149,7 +147,6 @@ class ScriptedStt:
             avg_logprob=self.avg_logprob,
             no_speech_prob=self.no_speech_prob,
         )
-
 
     def _words(self, pcm: bytes) -> str:
         """Return the words of all lines heard; a full stop where they sound finished."""

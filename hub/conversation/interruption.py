@@ -48,11 +48,12 @@ _NOBODY = 1.1  # seconds without speech, of which the satellite sends 0.8 at onc
 _LONG = 0.8  # seconds of speech without a pause that are worth a look
 _LEAST_SPEECH = 0.12  # seconds; what is shorter is no word
 _SURELY_SPEECH = 1.0  # seconds that nobody says "mhm" for; counts where no words were to be had
-_MORE_THAN_STOP = 0.4  # seconds of speech after "stop": "Stop ... the music, please"
+_MORE = 0.4  # seconds of speech after a ruling that overrule it: "Stop ... the music, please"
 _LEAD_IN = 0.3  # seconds kept before the first voiced frame
 _ECHO_WORDS_HEARD = 12  # of the reply, up to where it was held
 _ECHO_WORDS_AHEAD = 8  # reports are a little old
 _ECHO_SHARE = 0.7
+_ANSWER_WORDS = 3  # "Tea or coffee?" "Coffee, please."
 
 _STOP = re.compile(
     r"(?:(?:please|hey|ok|okay|no|oh|well|just|alright|all right|parlour|parlor|you can|now|so"
@@ -179,9 +180,8 @@ class Judge:
             async with asyncio.timeout(DECIDE_SECONDS):
                 return await self._rule(hearing, sound, playback)
         except TimeoutError:
-            if hearing.ruling is None and hearing.speech_seconds >= _SURELY_SPEECH:
-                return Ruling.LISTEN
-            if hearing.ruling is Ruling.STOP and hearing.unseen_seconds >= _MORE_THAN_STOP:
+            more = hearing.ruling is Ruling.STOP or hearing.began_anew
+            if hearing.unseen_seconds >= (_MORE if more else _SURELY_SPEECH):
                 return Ruling.LISTEN
         except Exception as exc:  # whatever it is, the reply goes on
             why = str(exc) if isinstance(exc, EngineError) else where(exc)
@@ -197,20 +197,25 @@ class Judge:
         try:
             async for pcm in sound.first():
                 for frame in chunker.push(pcm):
-                    hearing.push(frame, voiced=await activity.probability(frame) >= threshold)
-                if looking is None or looking.done():
-                    if looking is not None:
-                        looking.result()  # an engine's error
-                    if hearing.ruling is Ruling.LISTEN:
-                        break
-                    if hearing.worth_a_look():
-                        looking = asyncio.create_task(self._look(hearing, playback), name="look")
-                if hearing.over:
+                    try:
+                        probability = await activity.probability(frame)
+                    except EngineError as exc:
+                        self._vad.failed(vad, exc)
+                        raise
+                    hearing.push(frame, voiced=probability >= threshold)
+                if looking is not None and looking.done():
+                    looking.result()  # an engine's error
+                    looking = None
+                if hearing.ruling is Ruling.LISTEN:
                     break
-            if looking is None and hearing.spoken:
-                await self._look(hearing, playback)
-            elif looking is not None:
+                if looking is None and hearing.worth_a_look:
+                    looking = asyncio.create_task(self._look(hearing, playback), name="look")
+                if looking is None and hearing.over:
+                    break  # (while it looks, they may go on)
+            if looking is not None:
                 await looking
+            if hearing.ruling is not Ruling.LISTEN and hearing.spoken and hearing.unseen_seconds:
+                await self._look(hearing, playback)
         finally:
             if looking is not None:
                 looking.cancel()
@@ -219,14 +224,17 @@ class Judge:
 
     async def _look(self, hearing: "_Hearing", playback: Playback) -> None:
         """See what the words so far come to."""
-        language, seconds = self._settings.language, hearing.speech_seconds
+        language = self._settings.language
+        voiced, seconds = hearing.voiced, hearing.speech_seconds
         async with self._stt.lent(timeout=_LOADING_PATIENCE) as stt:
             work = stt.transcribe(hearing.pcm, language=language, draft=True)
             transcript = await answer_of(work, "stt", timeout=DECIDE_SECONDS)
         text = transcript.text
         for phrase in hearing.wake_phrases:
+            if is_stop(text, language):  # as may be a wake word
+                break
             text = strip_wake_phrase(text, phrase)
-        hearing.ruling = self._of_words(text, transcript, seconds, playback)
+        hearing.saw(voiced, self._of_words(text, transcript, seconds, playback))
 
     def _of_words(
         self, text: str, transcript: Transcript, speech_seconds: float, playback: Playback
@@ -240,12 +248,15 @@ class Judge:
             avg_logprob=transcript.avg_logprob,
             compression_ratio=transcript.compression_ratio,
         )
-        few = len(normalised(text).split()) <= FEW_WORDS
+        words, asks = len(normalised(text).split()), playback.saying.endswith("?")
+        few = words <= FEW_WORDS
         # ("Mhm" is "Hama" to tiny.en, at -1.44, and "mm-hmm" is "Mama", at -0.80.)
         unsure = few and transcript.avg_logprob < FEW_WORDS_LOG_PROBABILITY
-        if verdict is not Verdict.OK or unsure or is_echo(text, playback):
+        if verdict is not Verdict.OK or unsure:
             return Ruling.RESUME
-        if is_backchannel(text) and not playback.saying.endswith("?"):
+        if is_echo(text, playback) and not (asks and words <= _ANSWER_WORDS):
+            return Ruling.RESUME  # (an answer may be a word of the question)
+        if is_backchannel(text) and not asks:
             return Ruling.RESUME  # (to a question "yes" is an answer)
         return Ruling.LISTEN
 
@@ -258,28 +269,36 @@ class _Hearing:
         self.ruling: Ruling | None = None  # of the words up to the last look
         self._sound = bytearray()
         self._frames = 0
-        self._voiced = 0
+        self.voiced = 0  # frames
         self._first: int | None = None
         self._last = 0
-        self._looked_at = 0  # voiced frames at the last look
+        self._seen = 0  # voiced frames that it covers
+        self._before_pause = 0  # voiced frames up to the last pause
 
     def push(self, frame: bytes, *, voiced: bool) -> None:
         if voiced:
             if self._first is None:
                 self._first = self._frames
+            elif (self._frames - 1 - self._last) * VAD_FRAME_SECONDS >= _PAUSE:
+                self._before_pause = self.voiced
             self._last = self._frames
-            self._voiced += 1
+            self.voiced += 1
         self._sound += frame
         self._frames += 1
 
     @property
     def speech_seconds(self) -> float:
-        return self._voiced * VAD_FRAME_SECONDS
+        return self.voiced * VAD_FRAME_SECONDS
 
     @property
     def unseen_seconds(self) -> float:
-        """Of speech since the last look."""
-        return (self._voiced - self._looked_at) * VAD_FRAME_SECONDS
+        """Of speech that the ruling does not cover."""
+        return (self.voiced - self._seen) * VAD_FRAME_SECONDS
+
+    @property
+    def began_anew(self) -> bool:
+        """Whether there was a pause between what the ruling covers and what it does not."""
+        return 0 < self._seen <= self._before_pause
 
     @property
     def spoken(self) -> bool:
@@ -302,10 +321,12 @@ class _Hearing:
             return self._silence >= _NOBODY
         return self._silence >= _OVER
 
+    @property
     def worth_a_look(self) -> bool:
-        """Whether to look at the words now; each is looked at once."""
+        """Whether to look at the words now, where no look is under way."""
         new = self.unseen_seconds
-        worth = self.spoken and (new >= _LONG or (new > 0 and self._silence >= _PAUSE))
-        if worth:
-            self._looked_at = self._voiced
-        return worth
+        return self.spoken and (new >= _LONG or (new > 0 and self._silence >= _PAUSE))
+
+    def saw(self, voiced: int, ruling: Ruling) -> None:
+        """Take what the first `voiced` frames of speech come to."""
+        self._seen, self.ruling = voiced, ruling

@@ -15,7 +15,7 @@ from wyoming.tts import Synthesize
 from wyoming.vad import VoiceStarted, VoiceStopped
 from wyoming.wake import Detection
 
-from hub.conversation.interruption import Judge, Overheard, Ruling
+from hub.conversation.interruption import Judge, Overheard, Ruling, is_stop
 from hub.conversation.patience import where
 from hub.conversation.peer import PeerGone
 from hub.conversation.room import Room
@@ -206,7 +206,7 @@ class SatelliteLink:
         """Do with the reply of `turn` what the judge says."""
         overheard = Overheard(sound)
         try:
-            phrases = list(self._phrases.values())
+            phrases = [p for p in self._phrases.values() if not is_stop(p, self._language)]
             ruling = await self._judge.rule(self._room.name, overheard, turn.playback, phrases)
             self._overheard = None
             _LOGGER.info("turn %s: spoken over: %s", turn.id, ruling.value)

@@ -72,7 +72,61 @@ def test_what_the_calendar_knows_is_told(text: str, told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["When is the next full moon?", "How many days until my birthday?"]
+    ("text", "told"),
+    [
+        ("Is it Friday tomorrow?", "Yes, tomorrow is Friday."),
+        ("Is it Thursday tomorrow?", "No, tomorrow is Friday."),
+        ("Is it Thursday, tomorrow?", "No, tomorrow is Friday."),
+        ("Is tomorrow Monday?", "No, tomorrow is Friday."),
+        ("Was it Wednesday yesterday?", "Yes, yesterday was Wednesday."),
+        ("Is it Saturday in two days?", "Yes, it will be Saturday."),
+        ("Is it the weekend tomorrow?", "No, tomorrow is Friday."),
+        ("Is it a weekday?", "Yes, it's Thursday."),
+        ("Is it Thursday or Friday?", "It's Thursday."),
+        ("Is it October or November?", "It's November."),
+        ("Is it November 27th?", "It's Thursday, November 26."),
+        ("Is it Thursday, the fifth of November?", "It's Thursday, November 26."),
+        ("What day is it in two days?", "It is Saturday, November 28."),
+        ("What day is it in 3 days?", "It is Sunday, November 29."),
+        ("What day is it in 400 days?", "It is Friday, December 31, 2027."),
+        ("What year is it in 40 days?", "It is Tuesday, January 5, 2027."),
+        ("What's the date on Saturday?", "It is Saturday, November 28."),
+        (
+            "What's the date on Thursday?",
+            "It's Thursday, November 26, and the next one is December 3.",
+        ),
+        (
+            "What is the date next Saturday?",
+            "This Saturday is November 28, and the one after it is December 5.",
+        ),
+        ("What day is next Monday?", "It is Monday, November 30."),
+        ("What time is it in ten minutes?", "It will be 4:20 PM."),
+        ("What time is it in forty-five minutes?", "It will be 4:55 PM."),
+        ("What time is it in half an hour?", "It will be 4:40 PM."),
+        ("What time is it in an hour and a half?", "It will be 5:40 PM."),
+        ("What time is it in two and a half hours?", "It will be 6:40 PM."),
+        ("What time is it in 8 hours?", "It will be 12:10 AM."),
+        ("What time is it in an hour in Tokyo?", "I only know the time here. It will be 5:10 PM."),
+    ],
+)
+def test_another_day_or_time_than_now_is_told_as_such(text: str, told: str) -> None:
+    assert about_now(text, NOW) == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "When is the next full moon?",
+        "How many days until my birthday?",
+        "How long until noon tomorrow?",
+        "Is it my turn on Thursday?",
+        "Is it Thursday in Tokyo?",
+        "Is it Thursday today or tomorrow?",
+        "Is it a holiday on Friday?",
+        "What day was Friday?",
+        "What day is it in 99999 days?",
+        "What time is it in a couple of hours?",
+    ],
 )
 def test_what_it_does_not_know_is_not_made_up(text: str) -> None:
     told = about_now(text, NOW)
@@ -87,8 +141,13 @@ def test_the_time_elsewhere_is_not_made_up() -> None:
 
 
 def test_a_question_may_go_on_from_the_one_before() -> None:
-    told = about_now("And tomorrow?", NOW, earlier=["What day is it?"])
-    assert told == "Tomorrow is Friday, November 27."
+    for text, told in [
+        ("And tomorrow?", "Tomorrow is Friday, November 27."),
+        ("And the day after tomorrow?", "It is Saturday, November 28."),
+        ("And the day before yesterday?", "It was Tuesday, November 24."),
+        ("What about Monday?", "It is Monday, November 30."),
+    ]:
+        assert about_now(text, NOW, earlier=["What day is it?"]) == told
 
 
 @pytest.mark.parametrize("text", ["Which room am I in?", "What room is this?", "Where are we now?"])

@@ -44,6 +44,11 @@ async def ruling(*timeline: Speech, said=None, seconds=6.0, **stt) -> tuple[Ruli
     bench = Bench(stt=ScriptedStt(**{"seconds": 0.15, **stt}))
     await bench.open()
     judge = Judge(bench.engines.vad, bench.engines.stt, bench.settings)
+    return await verdict_of(judge, timeline, said, seconds)
+
+
+async def verdict_of(judge: Judge, timeline, said=None, seconds=6.0) -> tuple[Ruling, float]:
+    """The same of a judge of one's own."""
     pieces = [pcm async for pcm in sound_of(timeline, seconds)]
 
     async def sound():
@@ -252,13 +257,16 @@ class TestRuling:
             ("hey Jarvis", Ruling.RESUME),  # the satellite will notice by itself
             ("hey Jarvis stop", Ruling.STOP),
             ("hey Jarvis what about Rome", Ruling.LISTEN),
+            ("stop", Ruling.STOP),
+            ("stop it", Ruling.STOP),
         ],
     )
-    async def test_the_wake_word_alone_says_nothing(self, said, expected):
+    async def test_the_wake_word_alone_says_nothing_unless_it_is_stop(self, said, expected):
         bench = await Bench().open()
         judge = Judge(bench.engines.vad, bench.engines.stt, bench.settings)
         sound = Overheard(sound_of([Speech(0.3, 1.0, said)], 3.0))
-        assert await judge.rule("kitchen", sound, playback(3.0), ["Hey Jarvis"]) is expected
+        phrases = ["Hey Jarvis", "Stop"]
+        assert await judge.rule("kitchen", sound, playback(3.0), phrases) is expected
 
     async def test_the_reply_s_own_echo_lets_it_go_on(self):
         verdict, _ = await ruling(
@@ -283,6 +291,56 @@ class TestRuling:
             Speech(0.55, 0.9, "okay"), Speech(1.1, 2.0, "and what about Rome")
         )
         assert verdict is Ruling.LISTEN
+
+    @pytest.mark.parametrize("seconds", [0.4, 0.6, 0.8, 1.2])
+    @pytest.mark.parametrize("end", [1.4, 2.2])
+    @pytest.mark.parametrize("first", ["stop", "okay"])
+    async def test_what_is_said_while_speech_to_text_is_at_work_counts(self, first, end, seconds):
+        bench = await Bench(stt=ScriptedStt(seconds=seconds)).open()
+        judge = Judge(bench.engines.vad, bench.engines.stt, bench.settings)
+        line = [Speech(0.55, 0.85, first), Speech(1.0, end, "the music please now")]
+        verdict, took = await verdict_of(judge, line)
+        assert verdict is Ruling.LISTEN
+        assert took <= DECIDE_SECONDS + 0.01
+
+    @pytest.mark.parametrize(("said", "ruled"), [("stop", "STOP"), ("okay", "RESUME")])
+    async def test_a_word_with_nothing_after_it_counts_also_where_that_is_slow(self, said, ruled):
+        bench = await Bench(stt=ScriptedStt(seconds=0.8)).open()
+        judge = Judge(bench.engines.vad, bench.engines.stt, bench.settings)
+        verdict, took = await verdict_of(judge, [Speech(0.55, 0.85, said)])
+        assert verdict is Ruling[ruled]
+        assert took < 1.1
+
+    async def test_an_answer_may_be_a_word_of_the_question(self):
+        asks = playback(3.9, ["I can help with that.", "Would you like tea or coffee?"])
+        assert (await ruling(Speech(0.55, 1.0, "coffee"), said=asks))[0] is Ruling.LISTEN
+        echo = Speech(0.55, 1.4, "would you like tea or coffee")
+        assert (await ruling(echo, said=asks))[0] is Ruling.RESUME
+        tells = playback(3.9, ["I can help with that.", "There is tea or coffee."])
+        assert (await ruling(Speech(0.55, 1.0, "coffee"), said=tells))[0] is Ruling.RESUME
+
+    async def test_voice_activity_that_fails_is_loaded_anew(self):
+        bench = await Bench().open()
+        broken = bench.engines.vad.current
+
+        async def fails(frame):
+            raise ValueError("broken")
+
+        broken.probability = fails
+        judge = Judge(bench.engines.vad, bench.engines.stt, bench.settings)
+        sound = Overheard(sound_of([Speech(0.3, 1.0, "stop")], 3.0))
+        assert await judge.rule("kitchen", sound, playback(3.0)) is Ruling.RESUME
+        assert bench.engines.vad.restarts == 1
+        assert bench.engines.stt.restarts == 0
+
+    async def test_speech_to_text_that_fails_does_not_count_against_voice_activity(self):
+        bench = Bench()
+        bench.stt.error = EngineError("broken")
+        await bench.open()
+        judge = Judge(bench.engines.vad, bench.engines.stt, bench.settings)
+        await verdict_of(judge, [Speech(0.3, 1.0, "and in Rome")])
+        assert bench.engines.stt.restarts == 1
+        assert bench.engines.vad.restarts == 0
 
     async def test_yes_over_the_end_of_a_question_is_its_answer(self):
         asks = playback(1.9, ["Shall I go on?"])

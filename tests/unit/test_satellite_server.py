@@ -124,10 +124,10 @@ class Hub:
     uri: str
 
     @contextlib.asynccontextmanager
-    async def satellite(self, room: str = "kitchen", *, accepted: bool = True):
+    async def satellite(self, room: str = "kitchen", *, accepted: bool = True, info: Event = INFO):
         async with await connect(self.uri) as connection:
             satellite = Satellite(connection)
-            await satellite.send(introduce(INFO, Introduction(room, "1")))
+            await satellite.send(introduce(info, Introduction(room, "1")))
             if accepted:
                 await satellite.expect("run-satellite")
             yield satellite

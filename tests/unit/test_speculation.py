@@ -34,7 +34,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Said:
-    """One turn: its parts, and after how many seconds the next one begins, if it waits no longer."""
+    """One turn: its parts, and after how many seconds the next one begins; None: at its end."""
 
     parts: tuple[Part, ...]
     next_after: float | None

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from scripted import QUIET, VOICE
-from test_satellite_server import RUN, Hub, Satellite, chunk, quick, serving
+from test_satellite_server import INFO, RUN, Hub, Satellite, chunk, quick, serving
 from wyoming.audio import AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event
@@ -44,10 +44,10 @@ class Room:
 
 
 @asynccontextmanager
-async def replying(**options):
+async def replying(info=INFO, **options):
     bench = quick(**options)
     bench.llm.text = REPLY
-    async with serving(bench) as hub, hub.satellite() as satellite:
+    async with serving(bench) as hub, hub.satellite(info=info) as satellite:
         turn = await satellite.ask()
         for _ in range(3):
             await satellite.expect("synthesize")
@@ -71,6 +71,18 @@ async def test_a_question_over_the_reply_is_answered_from_its_first_word_on():
         assert first.assistant.startswith("One two")
         assert len(first.assistant) <= 16  # a second of it
         assert not second.interrupted
+
+
+async def test_a_wake_word_that_is_stop_is_no_name_to_be_left_out_of_a_question():
+    program = INFO.data["wake"][0]
+    stop = {**program["models"][0], "name": "stop", "phrase": "Stop"}
+    wake = [{**program, "models": [stop, *program["models"]]}]
+    async with replying(info=Event("info", INFO.data | {"wake": wake})) as room:
+        await room.speak("Stop the music.", frames=60)
+        assert await room.expect(Flush) == Flush(room.turn, listen=True)
+        await room.satellite.hear()
+        _, turn = await room.hub.turns(2)
+        assert turn.transcript == "Stop the music."
 
 
 async def test_mhm_over_the_reply_lets_it_go_on_and_all_of_it_comes():

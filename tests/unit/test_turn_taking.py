@@ -60,7 +60,7 @@ def said(satellite: SimulatedSatellite) -> list[str]:
 class Case:
     """One thing said, perhaps with pauses, and what must come of it.
 
-    `said` is what is answered, `delay` the longest time from the last word to the reply, in seconds.
+    `said` is what is answered, `delay` the longest time from the last word to the reply (seconds).
     """
 
     name: str

@@ -14,7 +14,13 @@ from hub.engines.wake_words import WakeWords, known_wake_words
 from protocol.audio import SPEECH
 from protocol.settings import ConfigError
 from satellite.app import describe
-from satellite.config import Settings, WakeSettings, WordSettings, load_settings
+from satellite.config import (
+    BargeInSettings,
+    Settings,
+    WakeSettings,
+    WordSettings,
+    load_settings,
+)
 from satellite.doctor import examine
 from satellite.pairing import Target
 from satellite.wake import microwakeword, openwakeword
@@ -249,6 +255,15 @@ def test_info_lists_each_program_with_its_words():
         "microwakeword": [("hey_jarvis", "Hey Jarvis")],
     }
     assert sorted(event.data["satellite"]["active_wake_words"]) == sorted(MIXED.words)
+
+
+def test_info_leaves_out_the_stop_word_which_wakes_nobody():
+    settings = Settings(barge_in=BargeInSettings(stop_word="alexa"))
+    info = describe(settings, Target(None, "Room"), open_wake(MIXED), SPEECH).data
+    models = [model["name"] for program in info["wake"] for model in program["models"]]
+    assert sorted(models) == ["hey_jarvis", "hey_rhasspy"]
+    assert sorted(info["satellite"]["active_wake_words"]) == ["hey_jarvis", "hey_rhasspy"]
+    assert info["satellite"]["max_active_wake_words"] == 2
 
 
 async def test_the_doctor_says_which_words_listen_on_which_program_and_which_do_not():
