@@ -133,7 +133,7 @@ class FollowUpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         seconds: how long to wait for an answer to begin.
     """
 
-    enabled: bool = False
+    enabled: bool = True
     seconds: Seconds = 5.0
 
 

@@ -176,6 +176,11 @@ class House:
         heard = self.place("rooms") / f"{room}.wav"
         where = await (self.waiting if waits else self.reach)(address, room)
         devices = ("--microphone", f"spool:{spool}", "--speaker", f"wave:{heard}")
+        if "--config" not in options:
+            # A model's question would begin a turn that no test has asked for.
+            quiet = self.place("rooms") / "quiet.toml"
+            quiet.write_text("[follow_up]\nenabled = false\n")
+            options = ("--config", str(quiet), *options)
         arguments = ("satellite", "run", *where, "--wake-word", wake, *devices, *options)
         async with self.process(room, *arguments, machine="rooms") as satellite:
             satellite.spool, satellite.heard_wav = spool, heard

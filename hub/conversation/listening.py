@@ -11,7 +11,7 @@ and RealtimeVoiceChat's (the reply prepared during the silence).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +99,7 @@ class Listener:
         answer: answers a text behind a gate.
         prefill: takes words that are certain, while they go on speaking.
         wake_phrase: what woke the satellite, "" where that is not known; None if nothing did.
+        names: of rooms, which may be said.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Listener:
         answer: Answer,
         prefill: Prefill,
         wake_phrase: str | None = None,
+        names: Sequence[str] = (),
     ) -> None:
         self._turn = turn
         self._peer = peer
@@ -124,7 +126,7 @@ class Listener:
         self._changed = asyncio.Event()
         self._endpointer: Endpointer
         self._heard: Utterance | None = None  # up to the newest pause
-        self._understanding = Understanding(engines.stt, settings, wake_phrase)
+        self._understanding = Understanding(engines.stt, settings, wake_phrase, names)
         self._ended: SpeechEnded | None = None
         self._ended_at = 0.0
         self._going_on = False  # since a pause; what is ready has to wait for what they say

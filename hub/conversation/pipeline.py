@@ -1,7 +1,7 @@
 """One turn from sound to speech: listening, confirming, answering; and what can go wrong."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 from hub.config import Settings
@@ -88,17 +88,18 @@ class Pipeline:
         peer: Peer,
         memory: Memory,
         wake_phrase: str | None = None,
+        names: Sequence[str] = (),
     ) -> None:
         """Answer what is said in `sound` (16 kHz mono 16-bit), aloud, through `peer`.
 
         Returns when the reply was played. An engine that fails ends the turn with an apology, and
         so does a bug; a peer that goes ends it quietly. The caller remembers the turn, if it is
-        to be.
+        to be. `names` are those of rooms, which may be said.
         """
         client.set(turn.room)  # in this task and those of its stages
         try:
             try:
-                await self._converse(turn, sound, peer, memory, wake_phrase)
+                await self._converse(turn, sound, peer, memory, wake_phrase, names)
             except NothingSaid as exc:
                 await peer.voice_stopped(turn)
                 turn.end(Outcome.NOTHING_SAID)
@@ -130,6 +131,7 @@ class Pipeline:
         peer: Peer,
         memory: Memory,
         wake_phrase: str | None,
+        names: Sequence[str],
     ) -> None:
         async def answer(text: str, gate: Gate) -> None:
             await self._answering.answer(turn, text, peer, memory, gate)
@@ -139,7 +141,15 @@ class Pipeline:
 
         turn.spawn(self.prepare_quietly(turn.room, memory), "prefill")
         listener = Listener(
-            turn, peer, self.engines, self._settings, self._watch, answer, prefill, wake_phrase
+            turn,
+            peer,
+            self.engines,
+            self._settings,
+            self._watch,
+            answer,
+            prefill,
+            wake_phrase,
+            names,
         )
         attempt = await listener.listen(sound)
         turn.mark(Mark.CONFIRMED)

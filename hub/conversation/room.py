@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 from hub.config import MemorySettings
@@ -29,10 +29,19 @@ class Room:
         pipeline: runs its turns.
         memory: what it has said.
         ended: told of each turn that has ended.
+        names: returns the names of all rooms.
     """
 
-    def __init__(self, name: str, pipeline: Pipeline, memory: Memory, ended: Ended) -> None:
+    def __init__(
+        self,
+        name: str,
+        pipeline: Pipeline,
+        memory: Memory,
+        ended: Ended,
+        names: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self.name = name
+        self._names = names
         self.memory = memory
         self.turn: Turn | None = None
         self._pipeline = pipeline
@@ -56,7 +65,9 @@ class Room:
             await self.stop(Outcome.INTERRUPTED)
         await self._stop_preparing()
         turn = Turn(self.name, asyncio.get_running_loop().time)
-        self._start(turn, self._pipeline.run(turn, sound, peer, self.memory, wake_phrase))
+        self._start(
+            turn, self._pipeline.run(turn, sound, peer, self.memory, wake_phrase, self._names())
+        )
         return turn
 
     async def answer(self, text: str, send: SendClause) -> Turn:
@@ -171,7 +182,7 @@ class Rooms:
                     del self._rooms[key]
             clock = asyncio.get_running_loop().time
             memory = Memory(self._settings.budget, self._settings.forget_after, clock)
-            room = Room(name, self._pipeline, memory, self._ended)
+            room = Room(name, self._pipeline, memory, self._ended, lambda: tuple(self._rooms))
         self._rooms[name] = room  # the last one is the one asked for last
         return room
 

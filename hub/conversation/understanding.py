@@ -1,6 +1,7 @@
 """What somebody says, in words: whole at each pause, in drafts while they speak."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub.config import Settings
@@ -13,6 +14,7 @@ from hub.conversation.wake_phrase import strip_wake_phrase
 from hub.engines.base import SpeechToText
 from hub.engines.supervisor import Supervised
 
+_MOST_BIAS = 40  # names and terms; each takes some of the tokens that Whisper has
 _COUGH_SECONDS = 0.3  # of more speech, which may be none
 
 
@@ -44,15 +46,21 @@ class Understanding:
         stt: the engine.
         settings: the hub's.
         wake_phrase: what woke the satellite, or None.
+        names: the rooms', which may be said.
     """
 
     def __init__(
-        self, stt: Supervised[SpeechToText], settings: Settings, wake_phrase: str | None
+        self,
+        stt: Supervised[SpeechToText],
+        settings: Settings,
+        wake_phrase: str | None,
+        names: Sequence[str] = (),
     ) -> None:
         self.words: Words | None = None  # the newest
         self._stt = stt
         self._settings = settings
         self._wake_phrase = wake_phrase
+        self._bias = tuple(dict.fromkeys((*settings.stt.words, *names)))[:_MOST_BIAS]
         self._stable = StablePrefix()
 
     async def transcribe(self, utterance: Utterance) -> Words:
@@ -66,7 +74,7 @@ class Understanding:
                 stt.transcribe(
                     utterance.pcm,
                     language=self._settings.language,
-                    bias=self._settings.stt.words,
+                    bias=self._bias,
                 ),
                 "stt",
             )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hub.engines.base import BadInput, EngineError, EngineUnavailable, Transcript
 from hub.engines.thread import EngineThread
-from hub.engines.whisper_window import Hypothesis, ShortWindow, fits
+from hub.engines.whisper_window import Hypothesis, ShortWindow, fits, hotwords
 from protocol.audio import SPEECH, to_float32
 
 # Whisper may stop in mid-sound, where another voice begins, say. With timestamps it says where,
@@ -181,7 +181,7 @@ def _whole(
         no_speech_threshold=0.6 if long else None,
         log_prob_threshold=-1.0 if long else None,
         compression_ratio_threshold=None,
-        hotwords=", ".join(bias) or None,
+        hotwords=hotwords(bias),
         # Noise may make it repeat itself up to the end of its context, for seconds on a CPU; fast
         # speech is 8 tokens a second.
         max_new_tokens=None if long else 24 + round(12 * seconds),

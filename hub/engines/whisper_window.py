@@ -108,7 +108,7 @@ class ShortWindow:
             model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
         )
         prompt = model.get_prompt(
-            tokenizer, [], without_timestamps=True, hotwords=", ".join(bias) or None
+            tokenizer, [], without_timestamps=True, hotwords=hotwords(bias)
         )
         most = min(
             model.max_length, len(prompt) + _TOKENS + round(_TOKENS_A_SECOND * self._seconds)
@@ -133,6 +133,11 @@ class ShortWindow:
             compression_ratio=_compression_ratio(text),
         )
         return Hypothesis(transcript, once != text, len(prompt) + len(tokens) < most)
+
+
+def hotwords(bias: Sequence[str]) -> str | None:
+    """Return names and terms as a prompt; a sentence, or Whisper leaves out the marks, too."""
+    return ", ".join(bias) + "." if bias else None
 
 
 def fits(seconds: float) -> bool:

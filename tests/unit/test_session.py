@@ -996,7 +996,10 @@ def test_an_answer_that_comes_at_once_is_not_clipped_where_the_microphone_hears_
         assert len(room.streamed()) == early
 
 
-@pytest.mark.parametrize("settings", [Settings(), FOLLOW_UP])
+NO_FOLLOW_UP = Settings(follow_up=FollowUpSettings(enabled=False))
+
+
+@pytest.mark.parametrize("settings", [NO_FOLLOW_UP, FOLLOW_UP])
 def test_no_follow_up_unless_wanted_and_asked(settings):
     room = Room(settings)
     room.ask()

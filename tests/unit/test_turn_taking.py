@@ -455,6 +455,17 @@ async def test_what_is_certain_of_their_words_is_prefilled_while_they_speak():
     assert all(LONG.startswith(text) for text in early)
 
 
+async def test_names_of_rooms_and_words_of_the_home_are_a_hint_to_speech_to_text():
+    bench = await bench_of()
+    bench.settings = msgspec.structs.replace(
+        bench.settings, stt=msgspec.structs.replace(bench.settings.stt, words=("Zephyr",))
+    )
+    bench.pipeline._settings = bench.settings
+    bench.room("conservatory")
+    await bench.say(Speech(0.5, 2.0, "why is the sky blue"))
+    assert bench.stt.bias == ("Zephyr", "conservatory", "kitchen")
+
+
 class TestTwoRooms:
     async def test_each_is_answered_with_its_own_words(self):
         bench = await bench_of()
