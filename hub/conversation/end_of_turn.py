@@ -97,6 +97,14 @@ _PREPOSITIONS = re.compile(
     r"of|to|for|from|with|without|at|by|in|into|onto|about|between|during|against|under|above|like"
 )
 _ASKING = re.compile(r"what|what's|who|who's|where|where's|which|whose|when|how|how's|why")
+_OPENS_QUESTIONS = re.compile(rf"{_ASKING.pattern}|{_AUXILIARIES.pattern}")
+_ENDS_QUESTIONS = re.compile(
+    r"i|we|he|she|they|you|then|set|make|give|get|bring|put|take|add|show|send|create|want|need"
+    r"|needs|adjust|change|find|brew|order|called|named|what|who|where|which|when|how|why"
+)
+_SHORT_ANSWER = re.compile(  # "Yes, I can.", "No, it isn't."
+    rf"(?:yes|yeah|no|of course) (?:i|we|he|she|it|they|you|that) (?:{_AUXILIARIES.pattern})"
+)
 _MARKS = ".?!"
 _OPEN_ENDING = re.compile(r"(?:[,;:\u2013\u2014-]|\.\.+|…)$")
 _LACKING = re.compile(
@@ -124,17 +132,21 @@ def tell(text: str, language: str = "en") -> Words:
     words = re.findall(r"[\w']+", text.lower().replace("\u2019", "'"))
     if not words:
         return Words.EITHER
-    if _OPEN_ENDING.search(text.strip()) or (language == "en" and _is_open(words)):
+    asked = text.rstrip("\"' )").endswith("?")
+    if _OPEN_ENDING.search(text.strip()) or (language == "en" and _is_open(words, asked)):
         return Words.OPEN
     if language == "en" and _WHOLE.fullmatch(" ".join(words)):
         return Words.WHOLE
     return Words.EITHER if text.rstrip("\"' )")[-1:] in _MARKS else Words.UNMARKED
 
 
-def _is_open(words: list[str]) -> bool:
+def _is_open(words: list[str], asked: bool) -> bool:
     plain, last, before = " ".join(words), words[-1], words[-2:-1]
-    if _WHOLE.fullmatch(plain):
+    if _WHOLE.fullmatch(plain) or _SHORT_ANSWER.fullmatch(plain):
         return False
+    if asked and _ENDS_QUESTIONS.fullmatch(last) and _OPENS_QUESTIONS.fullmatch(words[0]):
+        # "Who is she?", "What should I order?", and "Why?"; but not "Can you?" or "What is?".
+        return len(words) == 2
     if _LACKING.fullmatch(plain) or _LEADING.fullmatch(last):
         return True
     # "What room am I in?", "Do you know what time it is?"; but not "What is".

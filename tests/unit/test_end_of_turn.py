@@ -175,3 +175,19 @@ def test_of_other_languages_marks_tell_and_english_words_do_not():
     assert tell("Mach das Licht an.", "de") is Words.EITHER
     assert tell("Mach das Licht an,", "de") is Words.OPEN
     assert tell("Stop.", "de") is Words.EITHER
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("What?", "How?", "Who is she?", "How old is he?", "What do I need?", "Who am I?"),
+        *("What should I order?", "Who won the World Cup then?", "Yes, I can.", "No, it isn't."),
+    ],
+)
+def test_short_questions_and_answers_are_not_kept_waiting(text):
+    assert tell(text) is not Words.OPEN
+
+
+@pytest.mark.parametrize("text", ["Can you?", "What is?", "What can I"])
+def test_questions_that_lack_their_end_are_waited_for(text):
+    assert tell(text) is Words.OPEN
