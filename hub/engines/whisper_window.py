@@ -107,9 +107,7 @@ class ShortWindow:
         tokenizer = Tokenizer(
             model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
         )
-        prompt = model.get_prompt(
-            tokenizer, [], without_timestamps=True, hotwords=hotwords(bias)
-        )
+        prompt = model.get_prompt(tokenizer, [], without_timestamps=True, hotwords=hotwords(bias))
         most = min(
             model.max_length, len(prompt) + _TOKENS + round(_TOKENS_A_SECOND * self._seconds)
         )
