@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hub.engines.base import BadInput, EngineError, EngineUnavailable, Transcript
 from hub.engines.thread import EngineThread
-from hub.engines.whisper_window import Hypothesis, ShortWindow, fits, hotwords
+from hub.engines.whisper_window import Hypothesis, ShortWindow, fits, hotwords, most_tokens
 from protocol.audio import SPEECH, to_float32
 
 # Whisper may stop in mid-sound, where another voice begins, say. With timestamps it says where,
@@ -182,9 +182,8 @@ def _whole(
         log_prob_threshold=-1.0 if long else None,
         compression_ratio_threshold=None,
         hotwords=hotwords(bias),
-        # Noise may make it repeat itself up to the end of its context, for seconds on a CPU; fast
-        # speech is 8 tokens a second.
-        max_new_tokens=None if long else 24 + round(12 * seconds),
+        # Noise may make it repeat itself up to the end of its context, for seconds on a CPU.
+        max_new_tokens=None if long else _most(model, seconds, bias),
     )
     parts = list(segments)
     if not parts:
@@ -196,6 +195,12 @@ def _whole(
         avg_logprob=min(part.avg_logprob for part in parts),
         compression_ratio=max(part.compression_ratio for part in parts),
     )
+
+
+def _most(model: Any, seconds: float, bias: Sequence[str]) -> int:
+    """Return what faster-whisper is to be told, so that `most_tokens` may come of it."""
+    prompt = 4 + (model.max_length // 2 if bias else 0)  # at most
+    return int(min(2 * most_tokens(seconds), model.max_length - prompt))
 
 
 def _language(model: Any, samples: NDArray[np.float32], among: Sequence[str]) -> str:

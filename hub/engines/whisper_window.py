@@ -108,14 +108,12 @@ class ShortWindow:
             model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
         )
         prompt = model.get_prompt(tokenizer, [], without_timestamps=True, hotwords=hotwords(bias))
-        most = min(
-            model.max_length, len(prompt) + _TOKENS + round(_TOKENS_A_SECOND * self._seconds)
-        )
+        most = most_tokens(self._seconds)
         result = model.model.generate(
             self._encoded,
             [prompt],
             beam_size=beam_size,
-            max_length=most,
+            max_length=min(model.max_length, max(2 * most, len(prompt) + most)),
             return_scores=True,
             return_no_speech_prob=True,
         )[0]
@@ -130,12 +128,21 @@ class ShortWindow:
             avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
             compression_ratio=_compression_ratio(text),
         )
-        return Hypothesis(transcript, once != text, len(prompt) + len(tokens) < most)
+        most = min(most, model.max_length // 2, model.max_length - len(prompt))
+        return Hypothesis(transcript, once != text, len(tokens) < most)
 
 
 def hotwords(bias: Sequence[str]) -> str | None:
     """Return names and terms as a prompt; a sentence, or Whisper leaves out the marks, too."""
     return ", ".join(bias) + "." if bias else None
+
+
+def most_tokens(seconds: float) -> int:
+    """Return how many tokens may be written of so much sound; noise might go on for ever.
+
+    CTranslate2 ends Whisper at half of `max_length`, or at what the prompt leaves of it.
+    """
+    return _TOKENS + round(_TOKENS_A_SECOND * seconds)
 
 
 def fits(seconds: float) -> bool:

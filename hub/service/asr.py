@@ -173,21 +173,22 @@ class Transcriber:
             no_speech=_COMMAND_NO_SPEECH,
             max_speech=WINDOW_SECONDS - 1,
         )
-        async with self._engines.vad.lent(timeout=LOADING_PATIENCE) as vad:
-            endpointer = Endpointer(PatientActivity(vad.stream()), settings, wake_word=False)
-            utterance, transcript = None, None
-            command = Command(partial(self._transcript, options=options), self._is_free)
-            async with aclosing(command), aclosing(endpointer.listen(sound)) as events:
-                async for event in events:
-                    if isinstance(event, SpeechPaused) and sound.live:
-                        await command.paused(event.utterance)
-                    elif isinstance(event, SpeechEnded):
-                        utterance = event.utterance
-                        break
-                sound.drop()
-                assert utterance is not None  # an endpointer ends with one
-                if utterance.pcm:
-                    transcript = await command.ended(utterance)
+        utterance, transcript = None, None
+        command = Command(partial(self._transcript, options=options), self._is_free)
+        async with aclosing(command):
+            async with self._engines.vad.lent(timeout=LOADING_PATIENCE) as vad:
+                endpointer = Endpointer(PatientActivity(vad.stream()), settings, wake_word=False)
+                async with aclosing(endpointer.listen(sound)) as events:
+                    async for event in events:
+                        if isinstance(event, SpeechPaused) and sound.live:
+                            await command.paused(event.utterance)
+                        elif isinstance(event, SpeechEnded):
+                            utterance = event.utterance
+                            break
+            sound.drop()
+            assert utterance is not None  # an endpointer ends with one
+            if utterance.pcm:
+                transcript = await command.ended(utterance)
         yield _judged(transcript, utterance.speech_seconds, options)
 
     def _is_free(self) -> bool:

@@ -93,7 +93,10 @@ async def as_spoken(uri: str, pcm: bytes) -> Answer:
     """Send a clip in real time; time from `audio-stop` to `transcript`."""
     step, partials, text = SPEECH.bytes_for(CHUNK_SECONDS), 0, ""
     stopped: float | None = None
-    async with asyncio.timeout(TIMEOUT), await connect(uri, limits=Limits()) as connection:
+    async with (
+        asyncio.timeout(TIMEOUT),
+        await connect(uri, limits=Limits(idle_timeout=None)) as connection,
+    ):
 
         async def read() -> tuple[str, float]:
             nonlocal partials
