@@ -260,6 +260,12 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any] | None = None)
     return load_toml(path, overrides or {}, Settings)
 
 
+def spoken_language(settings: Settings) -> str:
+    """Return the language that speech-to-text is to expect; "" for whichever of several it is."""
+    several = len(settings.stt.languages) > 1
+    return "" if several else settings.language
+
+
 def store_path(settings: StoreSettings) -> Path:
     """Return where the record of turns is kept."""
     if settings.path is not None:

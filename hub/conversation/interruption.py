@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from difflib import SequenceMatcher
 from enum import Enum
 
-from hub.config import Settings
+from hub.config import Settings, spoken_language
 from hub.conversation.nonsense import (
     FEW_WORDS,
     FEW_WORDS_LOG_PROBABILITY,
@@ -227,7 +227,7 @@ class Judge:
         language = self._settings.language
         voiced, seconds = hearing.voiced, hearing.speech_seconds
         async with self._stt.lent(timeout=_LOADING_PATIENCE) as stt:
-            work = stt.transcribe(hearing.pcm, language=language, draft=True)
+            work = stt.transcribe(hearing.pcm, language=spoken_language(self._settings), draft=True)
             transcript = await answer_of(work, "stt", timeout=DECIDE_SECONDS)
         text = transcript.text
         for phrase in hearing.wake_phrases:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hub.config import Settings
+from hub.config import Settings, spoken_language
 from hub.conversation.answering import LOADING_PATIENCE
 from hub.conversation.endpoint import Utterance
 from hub.conversation.nonsense import Verdict, judge, normalised
@@ -58,7 +58,7 @@ class Understanding:
     ) -> None:
         self.words: Words | None = None  # the newest
         self._stt = stt
-        self._settings = settings
+        self._language = spoken_language(settings)
         self._wake_phrase = wake_phrase
         self._bias = tuple(dict.fromkeys((*settings.stt.words, *names)))[:_MOST_BIAS]
         self._stable = StablePrefix()
@@ -73,7 +73,7 @@ class Understanding:
             transcript = await answer_of(
                 stt.transcribe(
                     utterance.pcm,
-                    language=self._settings.language,
+                    language=self._language,
                     bias=self._bias,
                 ),
                 "stt",
@@ -98,7 +98,7 @@ class Understanding:
         """
         async with self._stt.lent(timeout=LOADING_PATIENCE) as stt:
             transcript = await answer_of(
-                stt.transcribe(utterance.pcm, language=self._settings.language, draft=True), "stt"
+                stt.transcribe(utterance.pcm, language=self._language, draft=True), "stt"
             )
         return strip_wake_phrase(transcript.text, self._wake_phrase)
 

@@ -179,6 +179,10 @@ def check(settings: Settings) -> None:
     """
     wake_models(settings)
     spec_of("stt", settings.stt.engine)
+    if settings.stt.languages and settings.language not in settings.stt.languages:
+        raise ConfigError(
+            f"stt.languages: add {settings.language}, which is the hub's own language"
+        )
     spec_of("llm", settings.llm.engine)
     tts = spec_of("tts", settings.tts.engine)
     if settings.language not in tts.languages:

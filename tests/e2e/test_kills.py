@@ -12,6 +12,10 @@ ANSWERED = r"turn ended: (\S+)"
 LONG = "Tell me about elephants."  # the 0.5B model takes five sentences
 SHORT = "What is the capital of France?"
 
+# So that there is a time in which the hub thinks and the satellite knows: otherwise the answer is
+# there when the end is.
+THINKS = "[turn]\nspeculate = false\nreopen = 0.0\n"
+
 # When a state begins, as the hub's lines tell it; None: nobody speaks.
 STATES = {
     "idle": None,
@@ -32,7 +36,7 @@ async def reach(house, hub, kitchen, pattern, recording, name: str) -> None:
 
 async def test_a_satellite_killed_in_any_state_leaves_the_hub_well(house, ask):
     long, short = ask(LONG), ask(SHORT)
-    async with house.hub() as hub:
+    async with house.hub(extra=THINKS) as hub:
         for number, pattern in enumerate(STATES.values()):
             async with house.satellite(hub.address) as kitchen:
                 await reach(house, hub, kitchen, pattern, long, f"{number}")
@@ -50,7 +54,7 @@ async def test_a_hub_killed_in_any_state_is_found_again_and_answers(house, ask):
     address, kitchen = None, None
     async with AsyncExitStack() as stack:
         for number, (state, pattern) in enumerate(STATES.items()):
-            async with house.hub(address) as hub:
+            async with house.hub(address, extra=THINKS) as hub:
                 address = hub.address
                 if kitchen is None:
                     kitchen = await stack.enter_async_context(house.satellite(address))
@@ -60,7 +64,7 @@ async def test_a_hub_killed_in_any_state_is_found_again_and_answers(house, ask):
                 hub.kill()
                 if pattern is not None:
                     await kitchen.wait_for(f"hub gone while {state}")
-        async with house.hub(address) as hub:
+        async with house.hub(address, extra=THINKS) as hub:
             await hub.wait_for("kitchen: connected", timeout=10)
             house.say(kitchen, "last", VOICE, short)
             await hub.wait_for("turn ended: answered")
@@ -68,7 +72,7 @@ async def test_a_hub_killed_in_any_state_is_found_again_and_answers(house, ask):
 
 async def test_a_hub_that_freezes_is_given_up_and_taken_back_when_it_wakes(house, ask):
     recording = ask(SHORT)
-    async with house.hub() as hub, house.satellite(hub.address) as kitchen:
+    async with house.hub(extra=THINKS) as hub, house.satellite(hub.address) as kitchen:
         hub.child.send_signal(signal.SIGSTOP)
         await kitchen.wait_for("no frame for 8 s", timeout=15)
         hub.child.send_signal(signal.SIGCONT)
@@ -79,7 +83,7 @@ async def test_a_hub_that_freezes_is_given_up_and_taken_back_when_it_wakes(house
 
 async def test_a_satellite_that_freezes_is_given_up_and_taken_back_when_it_wakes(house, ask):
     long, recording = ask(LONG), ask(SHORT)
-    async with house.hub() as hub, house.satellite(hub.address) as kitchen:
+    async with house.hub(extra=THINKS) as hub, house.satellite(hub.address) as kitchen:
         house.say(kitchen, "1", VOICE, long)
         await kitchen.wait_for("reply begins to play")
         kitchen.child.send_signal(signal.SIGSTOP)

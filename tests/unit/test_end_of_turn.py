@@ -6,7 +6,7 @@ from hub.config import TurnSettings
 from hub.conversation.end_of_turn import LOOKS, Words, silence_wanted, tell
 
 SETTINGS = TurnSettings()
-SURE, LIKELY, UNLIKELY = 0.98, 0.8, 0.1
+CERTAIN, SURE, LIKELY, UNLIKELY = 0.985, 0.975, 0.8, 0.1
 
 
 def wanted(probability, text, **changes):
@@ -17,8 +17,9 @@ def test_a_sentence_that_sounds_finished_ends_about_when_the_model_has_answered(
     assert LOOKS[0] <= wanted(SURE, "What time is it?") <= LOOKS[0] + 0.1
 
 
-def test_the_model_is_taken_at_its_word_only_a_little_later_while_the_words_are_not_known():
-    assert wanted(SURE, "What time is it?") < wanted(SURE, None) <= 0.35
+def test_words_that_are_not_known_yet_are_waited_for_unless_the_model_is_certain():
+    assert wanted(SURE, "What time is it?") < wanted(SURE, None) <= 0.5
+    assert wanted(CERTAIN, None) == wanted(SURE, "What time is it?")
 
 
 def test_the_less_sure_the_model_is_the_longer_is_the_pause():

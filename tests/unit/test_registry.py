@@ -176,3 +176,8 @@ def test_a_model_that_lacks_one_of_the_languages_is_refused():
     lacking = SttSettings(model="whisper-tiny.en", languages=("en", "fr"))
     with pytest.raises(ConfigError, match=r"whisper-tiny\.en does not know fr, only: en"):
         stt_languages(settings(stt=lacking))
+
+
+def test_the_hubs_own_language_is_among_those_that_are_spoken():
+    with pytest.raises(ConfigError, match=r"stt\.languages: add en"):
+        check(settings(stt=SttSettings(languages=("de", "fr"))))
