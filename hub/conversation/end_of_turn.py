@@ -20,12 +20,12 @@ again later, it takes more pauses for ends without recognising more ends."""
 
 PAUSE_KEPT = 0.2
 """Seconds that the model hears of longer pauses inside what was said. A long one makes it doubt the
-end of the sentence, too: of people's sentences with one, it is sure (see below) of 46 % of the ends,
+end of the sentence, too: it is sure (see below) of 46 % of the ends of people's sentences with one,
 and of 62 % when it hears less of the pause."""
 
 # Probabilities. Two thirds of the ends are `_SURE`, and one in fourteen of the pauses that are put
 # into people's sentences; a hundredth less doubles the latter.
-_CERTAIN = 0.98
+_CERTAIN = 0.975
 _SURE = 0.97
 _LIKELY = 0.5
 
@@ -66,19 +66,18 @@ def silence_wanted(
 
 
 def _wanted(probability: float | None, words: Words | None, settings: TurnSettings) -> float:
-    sure = probability is not None and probability >= _SURE
+    likelihood = 0.0 if probability is None else probability
     if words is Words.OPEN:
-        return (_DOUBTFUL if sure else _OPEN) * settings.patience
-    if sure and words is None:
-        return _AT_ONCE if probability >= _CERTAIN else _WITHOUT_WORDS
-    if sure:
+        return (_DOUBTFUL if likelihood >= _SURE else _OPEN) * settings.patience
+    if likelihood >= (_CERTAIN if words is None else _SURE):
         return _UNMARKED if words is Words.UNMARKED else _AT_ONCE
-    likely = probability is not None and probability >= _LIKELY
     if words is Words.WHOLE:
-        return _AT_ONCE if likely else settings.silence
+        return _AT_ONCE if likelihood >= _LIKELY else settings.silence
     if probability is None:
         return settings.silence
-    doubtful = likely and words is not Words.UNMARKED
+    if likelihood >= _SURE:
+        return _WITHOUT_WORDS
+    doubtful = likelihood >= _LIKELY and words is not Words.UNMARKED
     return (_DOUBTFUL if doubtful else _UNLIKELY) * settings.patience
 
 

@@ -6,7 +6,7 @@ from hub.config import TurnSettings
 from hub.conversation.end_of_turn import LOOKS, Words, silence_wanted, tell
 
 SETTINGS = TurnSettings()
-CERTAIN, SURE, LIKELY, UNLIKELY = 0.985, 0.975, 0.8, 0.1
+CERTAIN, SURE, LIKELY, UNLIKELY = 0.98, 0.972, 0.8, 0.1
 
 
 def wanted(probability, text, **changes):
