@@ -94,7 +94,7 @@ async def sets(voice, vad, whisper) -> dict[str, list[Said]]:
     return {label: [s for s in these if s is not None] for label, these in found.items()}
 
 
-def as_usual(probability, text, settings, **_):
+def as_usual(probability, *_):
     """Smart Turn alone, in the way of the pipecat project."""
     if probability is None:
         return UNFINISHED
