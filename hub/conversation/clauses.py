@@ -71,7 +71,11 @@ _SMALL_WORDS = _words("of to at on for about as the a an is are can will it they
 # "even though", "nothing but", "for which": the conjunction belongs to the word before it.
 _BINDS_CONJUNCTION = _words(
     "even just only and but not such the all nothing anything everything for from with about upon "
-    "like both between either whether see know now than then over under ever"
+    "like both between either whether see know now than then over under ever "
+    # "two hundred and fifty", "twenty or thirty"
+    "hundred thousand million billion one two three four five six seven eight nine ten eleven "
+    "twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty "
+    "fifty sixty seventy eighty ninety"
 )
 # A phrase does not end with these, nor with what a preposition belongs to ("made from").
 _BINDS_PREPOSITION = _BINDS_CONJUNCTION | _words(

@@ -206,3 +206,16 @@ def test_without_a_quick_start_the_first_clause_is_a_sentence_too() -> None:
     for _ in range(2):  # flush makes it as new
         clauses = splitter.push(text) + splitter.flush()
         assert clauses == ["Sure, here is a fact about whales, they sing.", " It is true."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The distance from here to there is roughly two hundred and fifty miles.",
+        "That usually takes somewhere around twenty or thirty minutes.",
+    ],
+)
+def test_numbers_are_not_cut_in_two(text):
+    splitter = ClauseSplitter()
+    first = [*splitter.push(text), *splitter.flush()][0]
+    assert first.split()[-1] not in ("hundred", "twenty")
