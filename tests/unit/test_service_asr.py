@@ -8,7 +8,7 @@ import pytest
 from scripted import QUIET, VOICE, ScriptedStt
 from service_port import quick, service_port
 from wyoming.asr import Transcribe
-from wyoming.audio import AudioChunk, AudioStart
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.info import Describe
 
 from hub.engines.base import EngineError
@@ -315,3 +315,73 @@ async def test_a_new_request_ends_the_sound_of_the_one_before_it():
         await client.send_sound(*SPOKEN)
         texts = [(await client.expect("transcript")).data["text"] for _ in range(2)]
         assert texts == ["one thing", "another one"]
+
+
+class LengthStt(KeepingStt):
+    """Hears a word in every quarter of a second."""
+
+    async def transcribe(self, pcm, *, language, bias=(), draft=False):
+        self.text = " ".join(f"word{n}" for n in range(len(pcm) // 8000))
+        return await super().transcribe(pcm, language=language, bias=bias, draft=draft)
+
+
+async def say_live(client, *frames: bytes) -> None:
+    """Send 20 ms frames as a microphone does."""
+    clock = asyncio.get_running_loop()
+    began = clock.time()
+    for number, frame in enumerate(frames, 1):
+        await client.send(AudioChunk(16000, 2, 1, frame))
+        await asyncio.sleep(began + 0.02 * number - clock.time())
+
+
+@pytest.mark.slow
+async def test_what_is_certain_is_told_while_somebody_still_speaks_and_adds_up_to_the_transcript():
+    stt = LengthStt()
+    async with service_port(quick(stt=stt)) as port, port.client() as client:
+        await client.send(Transcribe(language="en"), AudioStart(16000, 2, 1))
+        await say_live(client, *[VOICE] * 150)
+        first = await client.expect("transcript-chunk", timeout=0.1)
+        assert first.data["text"].startswith("word0 word1")
+        await say_live(client, *[VOICE] * 50, *[QUIET] * 25)
+        calls = stt.work.calls
+        await client.send(AudioStop())
+        await client.expect("transcript-stop")
+    chunks = [event.data["text"] for event in client.seen if event.type == "transcript-chunk"]
+    said = client.seen[-2].data["text"]
+    assert len(chunks) >= 2
+    assert "".join(chunks) == said
+    assert said.split()[-1] == f"word{len(stt.given[-1]) // 8000 - 1}"
+    assert stt.work.calls == calls, "all was transcribed in the pause before the end"
+
+
+@pytest.mark.slow
+async def test_words_behind_the_last_pause_are_not_lost():
+    stt = LengthStt()
+    async with service_port(quick(stt=stt)) as port, port.client() as client:
+        await client.send(Transcribe(language="en"), AudioStart(16000, 2, 1))
+        await say_live(client, *[VOICE] * 50, *[QUIET] * 20, *[VOICE] * 40)
+        await client.send(AudioStop())
+        text = (await client.expect("transcript")).data["text"]
+    assert stt.given[-1] == b"".join([*[VOICE] * 50, *[QUIET] * 20, *[VOICE] * 40])
+    assert len(text.split()) == 8
+
+
+@pytest.mark.slow
+async def test_nobody_is_told_anything_early_while_a_room_is_being_transcribed():
+    stt = LengthStt()
+    async with service_port(quick(stt=stt)) as port, port.client() as client:
+        async with port.bench.engines.stt.lent(timeout=1):
+            await client.send(Transcribe(language="en"), AudioStart(16000, 2, 1))
+            await say_live(client, *[VOICE] * 100, *[QUIET] * 20)
+            assert stt.work.calls == 0
+        await client.send(AudioStop())
+        assert (await client.expect("transcript")).data["text"].startswith("word0")
+
+
+async def test_a_file_is_transcribed_once():
+    stt = LengthStt()
+    async with service_port(quick(stt=stt)) as port, port.client() as client:
+        await client.send(Transcribe(language="en"))
+        await client.send_sound(*[VOICE] * 200, *[QUIET] * 30, *[VOICE] * 200)
+        await client.expect("transcript-stop")
+    assert stt.work.calls == 1
