@@ -172,6 +172,7 @@ class SatelliteLink:
             before.cancel(Outcome.ANSWERED if finished else Outcome.INTERRUPTED)
             if before.playback.started and not finished:
                 await self._connection.write(Flush(before.id))
+        await self._room.stop(Outcome.INTERRUPTED)  # until then it may close the sound that it hears
         phrase = self._phrases.get(self._wake_word or "", self._wake_word)
         self._wake_word, self._converter = None, None
         self._sound = _Sound()
@@ -273,46 +274,46 @@ class SatelliteLink:
     async def listening(self, turn: Turn) -> None:
         """Say that sound is being listened to."""
         self._listening_since = asyncio.get_running_loop().time()
-        await self._send(with_turn(Transcribe(language=self._language).event(), turn.id))
+        await self._tell(turn, with_turn(Transcribe(language=self._language).event(), turn.id))
 
     async def voice_started(self, turn: Turn) -> None:
         """Say that somebody speaks."""
-        await self._send(VoiceStarted(timestamp=self._listened_ms()))
+        await self._tell(turn, VoiceStarted(timestamp=self._listened_ms()))
 
     async def voice_stopped(self, turn: Turn) -> None:
         """Say that they have finished; the satellite stops streaming."""
         self._want_no_more_sound()
-        await self._send(VoiceStopped(timestamp=self._listened_ms()))
+        await self._tell(turn, VoiceStopped(timestamp=self._listened_ms()))
 
     async def partial(self, turn: Turn, text: str) -> None:
         """Tell what was said so far, as far as it will not change any more."""
-        await self._send(with_turn(TranscriptChunk(text=text).event(), turn.id))
+        await self._tell(turn, with_turn(TranscriptChunk(text=text).event(), turn.id))
 
     async def transcript(self, turn: Turn, text: str) -> None:
         """Tell what was said."""
-        await self._send(Transcript(text=text, language=self._language))
+        await self._tell(turn, Transcript(text=text, language=self._language))
 
     async def clause(self, turn: Turn, text: str) -> None:
         """Tell what the speech that comes next says."""
-        await self._send(Synthesize(text=text))
+        await self._tell(turn, Synthesize(text=text))
 
     async def audio_start(self, turn: Turn, form: PcmFormat) -> None:
         """Begin the reply's speech."""
         self._want_no_more_sound()  # an apology may come while somebody still speaks
         self._reply_format = form
         start = AudioStart(rate=form.rate, width=form.width, channels=form.channels, timestamp=0)
-        await self._send(with_turn(start.event(), turn.id))
+        await self._tell(turn, with_turn(start.event(), turn.id))
 
     async def audio(self, turn: Turn, pcm: bytes) -> None:
         """Send some of it."""
         form = self._reply_format
-        await self._send(
-            AudioChunk(rate=form.rate, width=form.width, channels=form.channels, audio=pcm)
+        await self._tell(
+            turn, AudioChunk(rate=form.rate, width=form.width, channels=form.channels, audio=pcm)
         )
 
     async def audio_stop(self, turn: Turn) -> None:
         """Say that all of it is sent."""
-        await self._send(with_turn(AudioStop().event(), turn.id))
+        await self._tell(turn, with_turn(AudioStop().event(), turn.id))
 
     async def stopped(self, turn: Turn) -> None:
         """Say that the turn is over and wants no reply: they said "stop"."""
@@ -333,6 +334,11 @@ class SatelliteLink:
     def _want_no_more_sound(self) -> None:
         if self._sound is not None:
             self._sound.close()
+
+    async def _tell(self, turn: Turn, event: Event | Eventable) -> None:
+        """Send a part of `turn`; not where it is over: its stages stop a moment after it."""
+        if not turn.ended:
+            await self._send(event)
 
     async def _send(self, event: Event | Eventable) -> None:
         try:
