@@ -113,8 +113,8 @@ class Hub:
         await self._satellites.close()
         await self._service.close()
         await self.rooms.close()
-        optional = [self._wake] if self.engines.turn is None else [self._wake, self.engines.turn]
-        await asyncio.gather(*(engine.close() for engine in (*self._supervised(), *optional)))
+        engines = (*self._supervised(), self._wake, self.engines.turn)
+        await asyncio.gather(*(engine.close() for engine in engines if engine is not None))
         await self.store.close()
 
     def _supervised(self) -> tuple[Supervised[Any], ...]:

@@ -47,6 +47,10 @@ class Utterance:
     speech_end: float
     speech_seconds: float  # voiced frames alone
 
+    def says_as_much_as(self, other: "Utterance") -> bool:
+        """Whether all that is said in one is said in the other, too, whatever silence follows."""
+        return self.speech_end == other.speech_end
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
@@ -148,11 +152,6 @@ class Endpointer:
     def forget(self) -> None:
         """Say that what was heard so far was no speech: wait for somebody to begin."""
         self._cut.forget()
-
-    @property
-    def probability(self) -> float | None:
-        """How sure the model is that they have finished; None where it is not known."""
-        return self._probability
 
     @property
     def silence_wanted(self) -> float:

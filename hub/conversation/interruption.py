@@ -10,6 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 from enum import Enum
 
@@ -21,7 +22,7 @@ from hub.conversation.nonsense import (
     judge,
     normalised,
 )
-from hub.conversation.patience import PatientActivity, answer_of, where
+from hub.conversation.patience import activity_of, answer_of, where
 from hub.conversation.playback import Playback
 from hub.conversation.wake_phrase import strip_wake_phrase
 from hub.engines.base import (
@@ -189,19 +190,14 @@ class Judge:
         return hearing.ruling or Ruling.RESUME
 
     async def _rule(self, hearing: "_Hearing", sound: Overheard, playback: Playback) -> Ruling:
-        vad = await self._vad.get(timeout=_LOADING_PATIENCE)
-        activity = PatientActivity(vad.stream())
+        activity = await activity_of(self._vad, timeout=_LOADING_PATIENCE)
         chunker = Chunker(VAD_FRAME_BYTES)
         threshold = self._settings.turn.speech_threshold
         looking: asyncio.Task[None] | None = None  # beside the hearing, which goes on
         try:
             async for pcm in sound.first():
                 for frame in chunker.push(pcm):
-                    try:
-                        probability = await activity.probability(frame)
-                    except EngineError as exc:
-                        self._vad.failed(vad, exc)
-                        raise
+                    probability = await activity.probability(frame)
                     hearing.push(frame, voiced=probability >= threshold)
                 if looking is not None and looking.done():
                     looking.result()  # an engine's error
@@ -234,24 +230,18 @@ class Judge:
             if is_stop(text, language):  # as may be a wake word
                 break
             text = strip_wake_phrase(text, phrase)
-        hearing.saw(voiced, self._of_words(text, transcript, seconds, playback))
+        heard = replace(transcript, text=text)
+        hearing.saw(voiced, self._of_words(heard, seconds, playback))
 
-    def _of_words(
-        self, text: str, transcript: Transcript, speech_seconds: float, playback: Playback
-    ) -> Ruling:
+    def _of_words(self, heard: Transcript, speech_seconds: float, playback: Playback) -> Ruling:
+        text = heard.text
         if is_stop(text, self._settings.language):
             return Ruling.STOP
-        verdict = judge(
-            text,
-            speech_seconds=speech_seconds,
-            no_speech_prob=transcript.no_speech_prob,
-            avg_logprob=transcript.avg_logprob,
-            compression_ratio=transcript.compression_ratio,
-        )
+        verdict = judge(heard, speech_seconds)
         words, asks = len(normalised(text).split()), playback.saying.endswith("?")
         few = words <= FEW_WORDS
         # ("Mhm" is "Hama" to tiny.en, at -1.44, and "mm-hmm" is "Mama", at -0.80.)
-        unsure = few and transcript.avg_logprob < FEW_WORDS_LOG_PROBABILITY
+        unsure = few and heard.avg_logprob < FEW_WORDS_LOG_PROBABILITY
         if verdict is not Verdict.OK or unsure:
             return Ruling.RESUME
         if is_echo(text, playback) and not (asks and words <= _ANSWER_WORDS):

@@ -32,11 +32,11 @@ from hub.conversation.endpoint import (
 )
 from hub.conversation.interruption import is_stop
 from hub.conversation.nonsense import Verdict
-from hub.conversation.patience import PatientActivity, answer_of
+from hub.conversation.patience import activity_of, answer_of
 from hub.conversation.peer import Peer
 from hub.conversation.turn import Mark, Turn
-from hub.conversation.understanding import Understanding, same
-from hub.engines.base import EngineError, VoiceActivity
+from hub.conversation.understanding import Understanding, Words, same
+from hub.engines.base import EngineError
 
 _TRIES = 2  # replies that a turn may begin before its end is known
 _LIKELY_END = 1.3  # seconds of silence wanted, beyond which the speaker will surely go on
@@ -146,17 +146,17 @@ class Listener:
         turn = self._turn
         await self._peer.listening(turn)  # what it says is kept while an engine still loads
         self._watch(turn, "listening", "")
-        vad = await self._engines.vad.get(timeout=LOADING_PATIENCE)
+        activity = await activity_of(self._engines.vad, timeout=LOADING_PATIENCE)
         known = self._engines.turn is not None and self._engines.turn.current is not None
         self._endpointer = Endpointer(
-            PatientActivity(vad.stream()),
+            activity,
             self._settings.turn,
             wake_word=self._wake_phrase is not None,
             finished=self._finished if known else None,
             language=self._settings.language,
         )
         tasks = [
-            turn.spawn(self._guarded(self._hear, sound, vad), "listen"),
+            turn.spawn(self._guarded(self._hear, sound), "listen"),
             turn.spawn(self._guarded(self._draft), "draft"),
         ]
         try:
@@ -175,14 +175,14 @@ class Listener:
         """Return the answer, if its time has come; begin it, if nobody has."""
         if self._failure is not None:
             raise self._failure
-        end, words = self._ended, self._understanding.words
+        end = self._ended
         if end is None or self._going_on:
             return None
         if not end.utterance.pcm:
             waited = end.reason is EndReason.NO_SPEECH
             raise NothingSaid("nobody spoke" if waited else "no speech in the sound")
-        if words is None or not words.are_of(end.utterance):
-            return None  # speech-to-text is still at it
+        if (words := self._last_words()) is None:
+            return None
         final = end.reason is not EndReason.SILENCE
         if words.verdict is not Verdict.OK:
             if final or end.utterance.speech_seconds >= _NOISE_SECONDS:
@@ -207,19 +207,20 @@ class Listener:
         self._changed.clear()
         if self._failure is not None:
             return
-        end, words = self._ended, self._understanding.words
-        bounded = (
-            self._attempt is not None
-            and not self._going_on
-            and (end is not None and words is not None)
-            and words.are_of(end.utterance)
-        )
+        bounded = self._attempt is not None and self._last_words() is not None
         try:
             # Otherwise no time-out: the endpointer has its own, and so has speech-to-text.
             async with asyncio.timeout_at(self._reopens_until() if bounded else None):
                 await self._changed.wait()
         except TimeoutError:
             return
+
+    def _last_words(self) -> Words | None:
+        """Return the words up to the end; None where they go on or are not known yet."""
+        end, words = self._ended, self._understanding.words
+        if end is None or words is None or self._going_on:
+            return None
+        return words if words.utterance.says_as_much_as(end.utterance) else None
 
     def _reopens_until(self) -> float:
         return self._ended_at + self._settings.turn.reopen
@@ -269,14 +270,10 @@ class Listener:
             self._failure = self._failure or exc
             self._changed.set()
 
-    async def _hear(self, sound: AsyncIterator[bytes], vad: VoiceActivity) -> None:
-        try:
-            async with aclosing(self._endpointer.listen(sound)) as events:
-                async for event in events:
-                    await self._on(event)
-        except EngineError as exc:
-            self._engines.vad.failed(vad, exc)
-            raise
+    async def _hear(self, sound: AsyncIterator[bytes]) -> None:
+        async with aclosing(self._endpointer.listen(sound)) as events:
+            async for event in events:
+                await self._on(event)
 
     async def _on(self, event: Event) -> None:
         turn = self._turn
@@ -317,7 +314,7 @@ class Listener:
 
     def _understand(self, utterance: Utterance) -> None:
         """Transcribe `utterance`, unless that is done or under way."""
-        if self._heard is not None and self._heard.speech_end == utterance.speech_end:
+        if self._heard is not None and self._heard.says_as_much_as(utterance):
             return
         self._heard = utterance
         if self._transcribing is not None:

@@ -10,6 +10,8 @@ good confidence even, so those words must also be backed by as much speech as it
 import re
 from enum import Enum
 
+from hub.engines.base import Transcript
+
 NO_SPEECH_PROBABILITY = 0.6
 MEAN_LOG_PROBABILITY = -1.0
 COMPRESSION_RATIO = 2.4
@@ -67,34 +69,25 @@ _SOUND = re.compile(
 _NOT_WORDS = re.compile(r"[^\w\s]|_")
 
 
-def judge(
-    text: str,
-    *,
-    speech_seconds: float,
-    no_speech_prob: float,
-    avg_logprob: float,
-    compression_ratio: float,
-) -> Verdict:
+def judge(heard: Transcript, speech_seconds: float) -> Verdict:
     """Whether a transcript is something that a person said.
 
     Args:
-        text: the transcript.
+        heard: the transcript, and Whisper's measures of it.
         speech_seconds: how long voice activity was heard, without the pauses.
-        no_speech_prob: Whisper's probability that there is no speech, 0 to 1.
-        avg_logprob: mean log-probability of its tokens, at most 0.
-        compression_ratio: bytes of the text by bytes of it compressed with zlib.
 
     Returns:
         `Verdict.OK`, or the first reason against it.
     """
+    text = heard.text
     spoken = _SOUND.sub(" ", text)
     words = normalised(spoken).split()
     if not words:
         return Verdict.SOUND if any(c.isalpha() for c in text) else Verdict.EMPTY
     doubtful = FEW_WORDS_LOG_PROBABILITY if len(words) <= FEW_WORDS else MEAN_LOG_PROBABILITY
-    if no_speech_prob > NO_SPEECH_PROBABILITY and avg_logprob < doubtful:
+    if heard.no_speech_prob > NO_SPEECH_PROBABILITY and heard.avg_logprob < doubtful:
         return Verdict.NO_SPEECH
-    if compression_ratio > COMPRESSION_RATIO or _loops(words):
+    if heard.compression_ratio > COMPRESSION_RATIO or _loops(words):
         return Verdict.LOOP
     plain = " ".join(words)
     letters = sum(len(word) for word in words)
@@ -102,8 +95,8 @@ def judge(
         return Verdict.INVENTED
     if _INVENTIONS.fullmatch(plain) and (
         letters > speech_seconds * INVENTION_LETTERS_PER_SECOND
-        or no_speech_prob > INVENTION_NO_SPEECH
-        or avg_logprob < INVENTION_LOG_PROBABILITY
+        or heard.no_speech_prob > INVENTION_NO_SPEECH
+        or heard.avg_logprob < INVENTION_LOG_PROBABILITY
     ):
         return Verdict.INVENTED
     if letters > speech_seconds * FASTEST_LETTERS_PER_SECOND:

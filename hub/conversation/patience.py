@@ -10,11 +10,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from hub.engines.base import EngineError, VoiceActivityStream
+from hub.engines.base import EngineError, VoiceActivity, VoiceActivityStream
+from hub.engines.supervisor import Supervised
 
 PATIENCE = 20.0  # seconds; with an apology after it, still within a satellite's own 30 s
 _FRAME_PATIENCE = 5.0  # for one frame of voice activity
-_STOPPING = 5.0  # seconds; llama.cpp stops within one step of a batch, 64 tokens
+_STOPPING = 5.0  # seconds; llama.cpp stops within one step of a batch
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -74,15 +75,34 @@ async def pieces_of(pieces: _Pieces[T], engine: str) -> AsyncGenerator[T]:
             raise EngineError(f"{engine}: does not stop; it hangs") from None
 
 
-class PatientActivity:
-    """A voice activity stream whose every answer is waited for with patience."""
+async def activity_of(vad: Supervised[VoiceActivity], *, timeout: float) -> VoiceActivityStream:
+    """Return a fresh voice activity stream, whose every answer is waited for with patience.
 
-    def __init__(self, activity: VoiceActivityStream) -> None:
-        self._activity = activity
+    Where it fails, its supervisor is told.
+
+    Args:
+        vad: the engine.
+        timeout: the longest wait for it, in seconds, while it loads.
+
+    Raises:
+        EngineUnavailable: it failed, or does not become ready in time.
+    """
+    return _PatientActivity(vad, await vad.get(timeout=timeout))
+
+
+class _PatientActivity:
+    def __init__(self, vad: Supervised[VoiceActivity], engine: VoiceActivity) -> None:
+        self._vad = vad
+        self._engine = engine
+        self._activity = engine.stream()
 
     async def probability(self, frame: bytes) -> float:
-        """Return the probability of speech in `frame`; see `VoiceActivityStream`."""
-        return await answer_of(self._activity.probability(frame), "vad", timeout=_FRAME_PATIENCE)
+        work = self._activity.probability(frame)
+        try:
+            return await answer_of(work, "vad", timeout=_FRAME_PATIENCE)
+        except EngineError as exc:
+            self._vad.failed(self._engine, exc)
+            raise
 
 
 def where(exc: BaseException) -> str:

@@ -122,7 +122,6 @@ class Turn:
     def __init__(self, room: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.id = uuid.uuid4().hex[:12]
         self.room = room
-        self.revision = 0
         self.outcome: Outcome | None = None  # None while it goes on
         self.record = TurnRecord()
         self.transcript = ""
@@ -137,6 +136,11 @@ class Turn:
     def ended(self) -> bool:
         """Whether nothing of this turn may be played, remembered or computed any more."""
         return self.outcome is not None
+
+    @property
+    def revision(self) -> int:
+        """How often what was computed for it has become stale."""
+        return self.record.revisions
 
     def mark(
         self, mark: Mark, *, ago: float = 0.0, after: Mark | None = None, again: bool = False
@@ -165,7 +169,6 @@ class Turn:
 
     def revise(self) -> int:
         """Stop and forget everything computed so far; return the new revision."""
-        self.revision += 1
         self.record.revisions += 1
         self.record.tokens = GenerationStats()
         self.unmark(*_PROVISIONAL)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hub.config import Settings, spoken_language
 from hub.conversation.answering import LOADING_PATIENCE
@@ -14,7 +14,8 @@ from hub.conversation.wake_phrase import strip_wake_phrase
 from hub.engines.base import SpeechToText
 from hub.engines.supervisor import Supervised
 
-_MOST_BIAS = 40  # names and terms; each takes some of the tokens that Whisper has
+_MOST_BIAS = 400  # letters: about 100 of the 223 tokens that Whisper takes
+_MOST_BIAS_ENTRY = 60
 _COUGH_SECONDS = 0.3  # of more speech, which may be none
 
 
@@ -33,10 +34,6 @@ class Words:
     text: str
     verdict: Verdict
     at: float
-
-    def are_of(self, utterance: Utterance) -> bool:
-        """Say whether they are all that was said in `utterance`, whatever silence follows it."""
-        return self.utterance.speech_end == utterance.speech_end
 
 
 class Understanding:
@@ -60,7 +57,7 @@ class Understanding:
         self._stt = stt
         self._language = spoken_language(settings)
         self._wake_phrase = wake_phrase
-        self._bias = tuple(dict.fromkeys((*settings.stt.words, *names)))[:_MOST_BIAS]
+        self._bias = bias_of((*settings.stt.words, *names))
         self._stable = StablePrefix()
 
     async def transcribe(self, utterance: Utterance) -> Words:
@@ -79,13 +76,7 @@ class Understanding:
                 "stt",
             )
         text = strip_wake_phrase(transcript.text, self._wake_phrase)
-        verdict = judge(
-            text,
-            speech_seconds=utterance.speech_seconds,
-            no_speech_prob=transcript.no_speech_prob,
-            avg_logprob=transcript.avg_logprob,
-            compression_ratio=transcript.compression_ratio,
-        )
+        verdict = judge(replace(transcript, text=text), utterance.speech_seconds)
         text, verdict = self._despite_noise(utterance, text, verdict)
         self.words = Words(utterance, text, verdict, asyncio.get_running_loop().time())
         return self.words
@@ -116,6 +107,21 @@ class Understanding:
         if utterance.speech_seconds - before.utterance.speech_seconds >= _COUGH_SECONDS:
             return text, verdict
         return before.text, before.verdict
+
+
+def bias_of(words: Sequence[str]) -> tuple[str, ...]:
+    """Return names and terms without repetition, as many as Whisper should be given."""
+    chosen: dict[str, None] = {}
+    left = _MOST_BIAS
+    for word in words:
+        plain = " ".join(word.split())
+        if not plain or len(plain) > _MOST_BIAS_ENTRY or plain in chosen:
+            continue
+        left -= len(plain) + 2
+        if left < 0:
+            break
+        chosen[plain] = None
+    return tuple(chosen)
 
 
 def same(one: str, other: str) -> bool:

@@ -18,6 +18,7 @@ from hub.engines.base import (
     EngineUnavailable,
     VoiceActivityStream,
 )
+from hub.engines.onnx import open_model
 from hub.engines.thread import EngineThread
 from protocol.audio import to_float32
 
@@ -85,18 +86,9 @@ class _Stream:
 
 
 def _open() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as exc:
-        raise EngineUnavailable(f"silero: {exc}; install the extra 'hub'") from exc
     package = find_spec("faster_whisper")
     folders = (package.submodule_search_locations or []) if package else []
     for folder in folders:
         for path in sorted(Path(folder).glob("assets/silero_vad_v*.onnx")):
-            options = onnxruntime.SessionOptions()
-            options.inter_op_num_threads = options.intra_op_num_threads = 1
-            options.log_severity_level = 3
-            return onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            return open_model(path, "silero")
     raise EngineUnavailable("silero: faster-whisper brings its model; install the extra 'hub'")

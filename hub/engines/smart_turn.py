@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.engines.base import BadInput, EngineError, EngineUnavailable
+from hub.engines.onnx import open_model
 from hub.engines.thread import EngineThread
 from protocol.audio import SPEECH, to_float32
 
@@ -95,7 +96,6 @@ class _Model:
 
 def _load(path: Path) -> _Model:
     try:
-        import onnxruntime
         from faster_whisper.feature_extractor import FeatureExtractor
     except ImportError as exc:
         raise EngineUnavailable(f"smart-turn: {exc}; install the extra 'hub'") from exc
@@ -103,15 +103,6 @@ def _load(path: Path) -> _Model:
         path = next(iter(sorted(path.glob("*.onnx"))), path)
     if not path.is_file():
         raise EngineUnavailable(f"smart-turn: no ONNX file {path}")
-    options = onnxruntime.SessionOptions()
-    options.inter_op_num_threads = options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as exc:  # as above
-        raise EngineError(f"smart-turn: {path} does not load: {exc}") from exc
-    model = _Model(session, FeatureExtractor(feature_size=_MELS))
+    model = _Model(open_model(path, "smart-turn"), FeatureExtractor(feature_size=_MELS))
     model(bytes(SPEECH.bytes_for(1.0)))
     return model

@@ -8,7 +8,6 @@ window.
 """
 
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +98,7 @@ class ShortWindow:
             beam_size: hypotheses kept while decoding.
         """
         from faster_whisper.tokenizer import Tokenizer
+        from faster_whisper.transcribe import get_compression_ratio
 
         model = self._model
         tokenizer = Tokenizer(
@@ -123,7 +123,7 @@ class ShortWindow:
             no_speech_prob=result.no_speech_prob,
             # The end's own probability is in the sum, but not in the length.
             avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
-            compression_ratio=_compression_ratio(text),
+            compression_ratio=get_compression_ratio(text),
         )
         most = min(most, model.max_length // 2, model.max_length - len(prompt))
         return Hypothesis(transcript, once != text, len(tokens) < most)
@@ -169,11 +169,6 @@ def _window(seconds: float) -> float:
     """Return the length of the window for so much sound."""
     least, most = _PADDING
     return _LEAD + seconds + min(most, max(least, _SHORTEST - seconds))
-
-
-def _compression_ratio(text: str) -> float:
-    raw = text.encode()
-    return len(raw) / len(zlib.compress(raw))
 
 
 def _once(text: str) -> str:

@@ -17,9 +17,10 @@ from hub.config import TurnSettings
 from hub.conversation.endpoint import Endpointer, SpeechEnded, SpeechPaused
 from hub.conversation.nonsense import Verdict, judge
 from hub.conversation.partials import Told
-from hub.conversation.patience import PatientActivity, answer_of
+from hub.conversation.patience import activity_of, answer_of
 from hub.conversation.pipeline import Engines
-from hub.engines.base import VAD_FRAME_BYTES, EngineError, Transcript
+from hub.conversation.understanding import bias_of
+from hub.engines.base import VAD_FRAME_BYTES, Transcript
 from hub.service.early import SPEECH_THRESHOLD, Command, Early
 from hub.service.request import (
     LOADING_PATIENCE,
@@ -41,8 +42,6 @@ _TURN_PATIENCE = 300.0  # seconds to wait for other connections' windows
 _AT_ONCE = 1  # window of all connections that the engine is given: rooms come in between
 _LEAST_SPEECH = 0.1  # seconds
 _FRAMES_BEHIND = 10  # that voice activity has still to hear, from which on nothing waits for it
-_MOST_BIAS = 400  # letters: about 100 of the 223 tokens that Whisper takes
-_MOST_BIAS_ENTRY = 60
 # As Home Assistant has it, seconds of silence by `vad_sensitivity`.
 _SILENCE = {"relaxed": 1.25, "default": 0.7, "aggressive": 0.25}
 _COMMAND_NO_SPEECH = 15.0  # seconds to wait for somebody to begin
@@ -118,7 +117,7 @@ class Transcriber:
         sensitivity = optional_text(event, "vad_sensitivity", most=200)
         options = Options(
             language=self._language(optional_text(event, "language", most=200)),
-            bias=_bias(
+            bias=bias_of(
                 [
                     *(texts_in(event, "transcript_names") or ()),
                     *(texts_in(event, "transcript_terms") or ()),
@@ -138,8 +137,7 @@ class Transcriber:
     async def parts(self, sound: IncomingSound, options: Options) -> AsyncGenerator[Part]:
         """Yield what is said in `sound` as it becomes known; no words for silence and noise."""
         windows, chunker, rest = Windows(), Chunker(VAD_FRAME_BYTES), b""
-        vad = await self._engines.vad.get(timeout=LOADING_PATIENCE)
-        activity = PatientActivity(vad.stream())
+        activity = await activity_of(self._engines.vad, timeout=LOADING_PATIENCE)
         early = Early(partial(self._transcript, options=options), self._is_free)
         async with aclosing(early):
             async for pcm in sound:
@@ -151,11 +149,7 @@ class Transcriber:
                     if SPEECH.seconds(len(whole)) <= WINDOW_SECONDS:
                         early.finish(whole[: len(whole) - len(whole) % SPEECH.bytes_per_frame])
                 for frame in frames:
-                    try:
-                        voice = await activity.probability(frame)
-                    except EngineError as exc:
-                        self._engines.vad.failed(vad, exc)
-                        raise
+                    voice = await activity.probability(frame)
                     if (window := windows.push(frame, voice)) is not None:
                         await early.aclose()  # it heard another window
                         yield await self._part(window, None, options)
@@ -175,16 +169,16 @@ class Transcriber:
         )
         utterance, transcript = None, None
         command = Command(partial(self._transcript, options=options), self._is_free)
+        activity = await activity_of(self._engines.vad, timeout=LOADING_PATIENCE)
+        endpointer = Endpointer(activity, settings, wake_word=False)
         async with aclosing(command):
-            async with self._engines.vad.lent(timeout=LOADING_PATIENCE) as vad:
-                endpointer = Endpointer(PatientActivity(vad.stream()), settings, wake_word=False)
-                async with aclosing(endpointer.listen(sound)) as events:
-                    async for event in events:
-                        if isinstance(event, SpeechPaused) and sound.live:
-                            await command.paused(event.utterance)
-                        elif isinstance(event, SpeechEnded):
-                            utterance = event.utterance
-                            break
+            async with aclosing(endpointer.listen(sound)) as events:
+                async for event in events:
+                    if isinstance(event, SpeechPaused) and sound.live:
+                        await command.paused(event.utterance)
+                    elif isinstance(event, SpeechEnded):
+                        utterance = event.utterance
+                        break
             sound.drop()
             assert utterance is not None  # an endpointer ends with one
             if utterance.pcm:
@@ -278,29 +272,8 @@ def _judged(transcript: Transcript | None, speech_seconds: float, options: Optio
     """Return the words of a transcript, or none where nobody said them."""
     if transcript is None:
         return Part("", options.language, final=True)
-    verdict = judge(
-        transcript.text,
-        speech_seconds=speech_seconds,
-        no_speech_prob=transcript.no_speech_prob,
-        avg_logprob=transcript.avg_logprob,
-        compression_ratio=transcript.compression_ratio,
-    )
+    verdict = judge(transcript, speech_seconds)
     if verdict is not Verdict.OK:
         _LOGGER.debug("a window of sound has no words: %s", verdict.value)
         return Part("", transcript.language, final=True)
     return Part(transcript.text.strip(), transcript.language, final=True)
-
-
-def _bias(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the words without repetition, as many as Whisper should be given."""
-    chosen: dict[str, None] = {}
-    left = _MOST_BIAS
-    for word in words:
-        plain = " ".join(word.split())
-        if not plain or len(plain) > _MOST_BIAS_ENTRY or plain in chosen:
-            continue
-        left -= len(plain) + 2
-        if left < 0:
-            break
-        chosen[plain] = None
-    return tuple(chosen)

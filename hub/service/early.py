@@ -1,7 +1,8 @@
 """Transcripts that are made while the sound still comes in, so that little is left at its end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from hub.conversation.endpoint import Utterance
 from hub.conversation.nonsense import Verdict, judge
@@ -19,7 +20,7 @@ _LONG_PAUSE_SECONDS = 0.5
 _DRAFT_SECONDS = 0.8  # of sound between two drafts
 _SHARE = 4  # of the time is left to others: a draft that took 0.2 s is followed by 0.8 s without
 
-Transcribe = Callable[[bytes, bool], Awaitable[Transcript]]
+Transcribe = Callable[[bytes, bool], Coroutine[Any, Any, Transcript]]
 """Transcribes sound; True for a draft."""
 
 
@@ -85,7 +86,7 @@ class Early:
     def finish(self, pcm: bytes) -> None:
         """Begin the transcript of the whole window, before it is known where somebody speaks."""
         if self._task is None and self._last is None:
-            self._last = asyncio.create_task(_done(self._transcribe(pcm, False)), name="transcribe")
+            self._last = asyncio.create_task(self._transcribe(pcm, False), name="transcribe")
 
     async def final(self, voice: list[float]) -> Transcript | None:
         """Return the transcript of all that is said in the window; None where there is none yet.
@@ -122,7 +123,7 @@ class Early:
         self._task_frames, self._task_is_draft = frames, draft
         self._task_began, self._drafted_frames = self._loop.time(), frames
         work = self._transcribe(pcm, draft)
-        self._task = asyncio.create_task(_done(work), name="transcribe early")
+        self._task = asyncio.create_task(work, name="transcribe early")
 
     def _collect(self, voice: list[float]) -> None:
         """Take the result of the try, if it is there."""
@@ -138,14 +139,7 @@ class Early:
         if not self._task_is_draft:
             self._whole, self._whole_frames = transcript, self._task_frames
         spoken = sum(p >= SPEECH_THRESHOLD for p in voice[: self._task_frames])
-        verdict = judge(
-            transcript.text,
-            speech_seconds=spoken * VAD_FRAME_SECONDS,
-            no_speech_prob=transcript.no_speech_prob,
-            avg_logprob=transcript.avg_logprob,
-            compression_ratio=transcript.compression_ratio,
-        )
-        if verdict is Verdict.OK:
+        if judge(transcript, spoken * VAD_FRAME_SECONDS) is Verdict.OK:
             self._stable.push(transcript.text)
 
 
@@ -161,7 +155,7 @@ class Command:
         self._transcribe = transcribe
         self._free = free
         self._task: asyncio.Task[Transcript] | None = None
-        self._speech_end = 0.0
+        self._heard: Utterance | None = None  # what the task hears
 
     async def paused(self, utterance: Utterance) -> None:
         """Begin the transcript, in case that this pause is the end."""
@@ -176,7 +170,7 @@ class Command:
             EngineError: the model failed or hangs.
             RequestError: it had to wait for others for too long.
         """
-        if self._task is None or self._speech_end != utterance.speech_end:
+        if self._heard is None or not self._heard.says_as_much_as(utterance):
             await self.aclose()
             self._begin(utterance)
         assert self._task is not None
@@ -184,19 +178,15 @@ class Command:
 
     async def aclose(self) -> None:
         """Stop what is being made."""
-        task, self._task = self._task, None
+        task, self._task, self._heard = self._task, None, None
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     def _begin(self, utterance: Utterance) -> None:
-        self._speech_end = utterance.speech_end
+        self._heard = utterance
         work = self._transcribe(utterance.pcm, False)
-        self._task = asyncio.create_task(_done(work), name="transcribe command")
-
-
-async def _done(work: Awaitable[Transcript]) -> Transcript:
-    return await work
+        self._task = asyncio.create_task(work, name="transcribe command")
 
 
 def _silence(voice: list[float]) -> int:

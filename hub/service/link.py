@@ -172,7 +172,7 @@ class SatelliteLink:
             before.cancel(Outcome.ANSWERED if finished else Outcome.INTERRUPTED)
             if before.playback.started and not finished:
                 await self._connection.write(Flush(before.id))
-        await self._room.stop(Outcome.INTERRUPTED)  # until then it may close the sound that it hears
+        await self._room.stop(Outcome.INTERRUPTED)  # till then it may close its sound
         phrase = self._phrases.get(self._wake_word or "", self._wake_word)
         self._wake_word, self._converter = None, None
         self._sound = _Sound()

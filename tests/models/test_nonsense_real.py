@@ -33,14 +33,7 @@ class Ears:
                 voiced += await stream.probability(pcm[at : at + VAD_FRAME_BYTES]) > 0.5
             speech_seconds = voiced * VAD_FRAME_BYTES / 2 / RATE
         heard = await self.stt.transcribe(pcm, language="en")
-        verdict = judge(
-            heard.text,
-            speech_seconds=speech_seconds,
-            no_speech_prob=heard.no_speech_prob,
-            avg_logprob=heard.avg_logprob,
-            compression_ratio=heard.compression_ratio,
-        )
-        return verdict, heard
+        return judge(heard, speech_seconds), heard
 
 
 @pytest.fixture

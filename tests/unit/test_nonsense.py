@@ -3,6 +3,7 @@ import zlib
 import pytest
 
 from hub.conversation.nonsense import Verdict, judge
+from hub.engines.base import Transcript
 
 
 def verdict(
@@ -15,13 +16,7 @@ def verdict(
 ) -> Verdict:
     data = text.encode()
     ratio = len(data) / len(zlib.compress(data)) if compression is None else compression
-    return judge(
-        text,
-        speech_seconds=seconds,
-        no_speech_prob=no_speech,
-        avg_logprob=logprob,
-        compression_ratio=ratio,
-    )
+    return judge(Transcript(text, "en", no_speech, logprob, ratio), seconds)
 
 
 @pytest.mark.parametrize("text", ["", " ", ".", "...", "?!", "♪", "♪ ♪", "- -", "…"])
