@@ -4,13 +4,18 @@ Those of peers are kept in the user's cache folder. Where the package index cann
 benchmark is skipped, and says so.
 """
 
+import asyncio
 import hashlib
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from processes import House, Process
 
 TIMEOUT = 900  # seconds for one installation
 _UNREACHABLE = (
@@ -39,6 +44,34 @@ def environment(name: str, *requirements: str) -> Path:
         install(folder, *requirements)
         complete.touch()
     return folder / "bin" / "python"
+
+
+@asynccontextmanager
+async def peer(house: House, python: Path, module: str, *arguments: str) -> AsyncIterator[str]:
+    """A peer that speaks Wyoming, on a port of its own; gives its uri.
+
+    Args:
+        house: where it runs.
+        python: of its environment.
+        module: its program.
+        arguments: for it, but for the uri.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        uri = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    child = await asyncio.create_subprocess_exec(
+        *(python, "-m", module, "--uri", uri, *arguments, "--debug"),
+        cwd=house.place("peer"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    process = Process(module.replace("_", "-"), child)
+    process.start_reading()
+    try:
+        await process.wait_for("Ready", timeout=120)
+        yield uri
+    finally:
+        await process.stop()
 
 
 def install(folder: Path, *arguments: str | Path) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from num2words import num2words
 from processes import VOICE
+from recordings import AUDIO
 from sentences import SENTENCES
 from words import distance
 
 from protocol.audio import SPEECH, Converter, read_wav, to_float32
 
-AUDIO = Path(__file__).resolve().parents[3] / "shared" / "audio"
 NOISE_LEVELS = (20, 10, 5)  # dB below the speech
 ROOM_NOISE = AUDIO / "noise_coffee_shop.wav"
 ROOM_LEVELS = (10, 5)

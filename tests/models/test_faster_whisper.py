@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from recordings import AUDIO, recording
 from words import distance
 
 from hub.engines.base import BadInput, EngineError, EngineUnavailable
 from hub.engines.faster_whisper import FasterWhisper
 from hub.engines.hibari import Hibari
 from hub.models.fetch import ModelMissing, path_of
-from protocol.audio import SPEECH, Converter, read_wav
+from protocol.audio import SPEECH, Converter
 
 pytestmark = pytest.mark.models
 
 ROOT = Path(__file__).resolve().parents[2]
-AUDIO = ROOT.parent / "shared" / "audio"
 ENGLISH = (
     "en_set_a_timer_for_30_seconds.wav",
     "en_whats_the_weather.wav",
@@ -44,14 +44,6 @@ def stt() -> Iterator[FasterWhisper]:
     asyncio.run(engine.load())
     yield engine
     asyncio.run(engine.close())
-
-
-def recording(name: str) -> bytes:
-    if not (AUDIO / name).exists():
-        pytest.skip(f"no {name}: the recordings of ../shared/audio are not here")
-    form, pcm = read_wav(AUDIO / name)
-    converter = Converter(form, SPEECH)
-    return converter.process(pcm) + converter.flush()
 
 
 def transcript_of(name: str) -> str:

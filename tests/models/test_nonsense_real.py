@@ -1,10 +1,9 @@
-import wave
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from recordings import recording
 
 from hub.conversation.nonsense import Verdict, judge
 from hub.engines.base import VAD_FRAME_BYTES, Transcript
@@ -14,7 +13,6 @@ from hub.models.installed import ModelMissing, path_of
 
 pytestmark = pytest.mark.models
 
-AUDIO = Path(__file__).resolve().parents[2].parent / "shared" / "audio"
 RATE = 16000  # Hz
 
 
@@ -48,14 +46,6 @@ async def ears() -> AsyncIterator[Ears]:
     yield Ears(stt, vad)
     await stt.close()
     await vad.close()
-
-
-def recording(name: str) -> bytes:
-    path = AUDIO / name
-    if not path.exists():
-        pytest.skip(f"{name} is not there: tests/models use the recordings in ../shared/audio")
-    with wave.open(str(path)) as clip:
-        return clip.readframes(clip.getnframes())
 
 
 def samples(pcm: bytes) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import recording
 
 from hub.config import Settings, TurnSettings
 from hub.conversation.end_of_turn import silence_wanted
@@ -14,11 +15,10 @@ from hub.engines.base import BadInput, EngineError, EngineUnavailable
 from hub.engines.registry import make_turn
 from hub.engines.smart_turn import SmartTurn
 from hub.models.fetch import ModelMissing, path_of
-from protocol.audio import SPEECH, from_float32, read_wav
+from protocol.audio import SPEECH, from_float32
 
 pytestmark = pytest.mark.models
 
-AUDIO = Path(__file__).resolve().parents[3] / "shared" / "audio"
 PAUSE = bytes(SPEECH.bytes_for(0.2))
 
 
@@ -37,12 +37,8 @@ def turn() -> Iterator[SmartTurn]:
     asyncio.run(engine.close())
 
 
-def recording(name: str) -> bytes:
-    """The recording up to its last word."""
-    if not (AUDIO / name).exists():
-        pytest.skip(f"no {name}: the recordings of ../shared/audio are not here")
-    form, pcm = read_wav(AUDIO / name)
-    assert form == SPEECH
+def up_to_its_last_word(name: str) -> bytes:
+    pcm = recording(name)
     loud = np.flatnonzero(np.abs(np.frombuffer(pcm, np.int16).astype(int)) > 1000)
     return pcm[: 2 * int(loud[-1])]
 
@@ -92,11 +88,11 @@ def test_features_are_whispers_of_the_last_eight_seconds_with_zeros_in_front(sec
     ],
 )
 async def test_people_who_have_finished_sound_finished(turn, name):
-    assert await turn.probability(recording(name) + PAUSE) > 0.9
+    assert await turn.probability(up_to_its_last_word(name) + PAUSE) > 0.9
 
 
 async def test_somebody_who_speaks_half_a_sentence_does_not(turn):
-    whole = recording("en_light_roast_house_coffee.wav")
+    whole = up_to_its_last_word("en_light_roast_house_coffee.wav")
     assert await turn.probability(whole + PAUSE) > 0.9
     part = whole[: SPEECH.bytes_for(0.6 * SPEECH.seconds(len(whole)))]
     assert await turn.probability(part + PAUSE) < 0.5

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import AUDIO
 
 from hub.engines.base import VAD_FRAME_BYTES, BadInput, EngineUnavailable
 from hub.engines.hibari import Hibari
@@ -21,7 +22,6 @@ from protocol.audio import SPEECH, Converter, PcmFormat, level, read_wav
 pytestmark = pytest.mark.models
 
 ROOT = Path(__file__).resolve().parents[2]
-AUDIO = ROOT.parent / "shared" / "audio"
 SENTENCE = "The kettle is boiling, so it is time for tea."
 
 

@@ -2,29 +2,20 @@
 
 import asyncio
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import recording
 from wake_sounds import SILENCE, hits, names
 
 from hub.config import WakeSettings as HubWakeSettings
 from hub.engines.wake_words import WakeWords, known_wake_words
-from satellite.audio.wave_files import load_speech
 from satellite.config import WakeSettings, WordSettings
 from satellite.wake.words import open_wake
 
-AUDIO = Path(__file__).resolve().parents[2].parent / "shared" / "audio"
 ENGINES = ["microwakeword", "openwakeword"]
 WORDS = ("alexa", "hey_mycroft", "hey_jarvis", "okay_nabu")
 SPOKEN = [("Hey Jarvis.", "hey_jarvis"), ("Alexa.", "alexa"), ("Hey Mycroft.", "hey_mycroft")]
-
-
-def recording(name):
-    path = AUDIO / name
-    if not path.exists():
-        pytest.skip(f"{name} is not beside this checkout")
-    return load_speech(path)
 
 
 def listen(engine, *words, **settings):

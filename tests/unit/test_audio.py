@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from recordings import AUDIO
 
 from protocol.audio import (
     SPEECH,
@@ -29,7 +30,6 @@ from protocol.audio import (
     write_wav,
 )
 
-RECORDINGS = Path(__file__).parents[3] / "shared" / "audio"
 RATES = [8000, 16000, 22050, 44100, 48000]
 
 
@@ -377,7 +377,7 @@ def test_a_killed_process_leaves_a_readable_file(tmp_path: Path) -> None:
 
 
 def test_real_recordings_become_speech_format_with_their_length() -> None:
-    paths = sorted(RECORDINGS.glob("*.wav"))
+    paths = sorted(AUDIO.glob("*.wav"))
     if not paths:
         pytest.skip("the shared recordings are not beside this checkout")
     for path in paths:
