@@ -35,16 +35,14 @@ class DistantHouse(House):
         secret = await self._run(
             "hub", "hub", "--config", config, "pair", "--room", room, "--listen", address
         )
-        mine = self.place("rooms") / f"{room}.toml"
-        mine.write_text(f'pairing = "{self.place("rooms") / room}.pairing"\n', encoding="utf-8")
-        await self._run("rooms", "satellite", "pair", "--config", str(mine), "-", said=secret)
-        return ("--config", str(mine))
+        mine = self.begun(room, f'pairing = "{self.place("rooms") / room}.pairing"\n')
+        await self._run("rooms", "satellite", "pair", "--config", mine, "-", said=secret)
+        return ("--config", mine)
 
     async def waiting(self, address: str, room: str) -> tuple[str, ...]:
         """Let the hub's machine in, and no other."""
-        mine = self.place("rooms") / f"{room}.toml"
-        mine.write_text(f'allow = ["{network.HUB}"]\n', encoding="utf-8")
-        return ("--config", str(mine), *await super().waiting(address, room))
+        allowed = f'allow = ["{network.HUB}"]\n'
+        return ("--config", self.begun(room, allowed), "--listen", address, "--room", room)
 
     async def _run(self, machine: str, *arguments: str, said: str = "") -> str:
         child = await asyncio.create_subprocess_exec(

@@ -18,6 +18,8 @@ import psutil
 from protocol.audio import PcmFormat, write_wav
 
 START_TIMEOUT = 120.0
+# (a model's question would begin a turn that no test has asked for)
+NO_FOLLOW_UP = "[follow_up]\nenabled = false\n"
 LLM = "qwen2.5-coder-0.5b-instruct-q4_k_m"  # on any machine: the tests know how it answers
 VOICE = PcmFormat(24000, 2, 1)  # what the fixture `voice` speaks
 
@@ -154,11 +156,22 @@ class House:
 
     async def reach(self, address: str, room: str) -> tuple[str, ...]:
         """Return what the room's satellite is told, so that it finds the hub at `address`."""
-        return ("--hub", address, "--room", room)
+        return ("--config", self.begun(room, ""), "--hub", address, "--room", room)
 
     async def waiting(self, address: str, room: str) -> tuple[str, ...]:
         """Return what it is told, so that it waits at `address` to be dialled."""
-        return ("--listen", address, "--room", room)
+        return ("--config", self.begun(room, ""), "--listen", address, "--room", room)
+
+    def begun(self, room: str, settings: str) -> str:
+        """Begin the settings file of a room's satellite, and return its path."""
+        file = self.place("rooms") / f"{room}.toml"
+        file.write_text(settings, encoding="utf-8")
+        return str(file)
+
+    def finish(self, room: str, settings: str) -> None:
+        """Add `settings` to the file that was begun."""
+        with (self.place("rooms") / f"{room}.toml").open("a", encoding="utf-8") as file:
+            file.write(settings)
 
     @asynccontextmanager
     async def satellite(
@@ -168,19 +181,19 @@ class House:
         *,
         wake: str = "hey_jarvis",
         waits: bool = False,
+        settings: str = NO_FOLLOW_UP,
         options: tuple[str, ...] = (),
     ):
-        """A satellite that dials the hub at `address`; or `waits` there to be dialled."""
+        """A satellite that dials the hub at `address`; or `waits` there to be dialled.
+
+        `settings` end its settings file, which holds what it needs to find the hub.
+        """
         spool = self.place("rooms") / f"say-{room}"
         spool.mkdir(exist_ok=True)
         heard = self.place("rooms") / f"{room}.wav"
         where = await (self.waiting if waits else self.reach)(address, room)
         devices = ("--microphone", f"spool:{spool}", "--speaker", f"wave:{heard}")
-        if "--config" not in options:
-            # A model's question would begin a turn that no test has asked for.
-            quiet = self.place("rooms") / "quiet.toml"
-            quiet.write_text("[follow_up]\nenabled = false\n")
-            options = ("--config", str(quiet), *options)
+        self.finish(room, settings)
         arguments = ("satellite", "run", *where, "--wake-word", wake, *devices, *options)
         async with self.process(room, *arguments, machine="rooms") as satellite:
             satellite.spool, satellite.heard_wav = spool, heard

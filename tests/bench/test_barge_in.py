@@ -31,6 +31,7 @@ LOOK = 0.02  # seconds between two looks at the CPU
 QUIET = 8  # of 32768: what the sound server's change of rate leaves
 SILENT = "[sounds]\nawake = false\n"
 SPEECH = "[barge_in]\nspeech = true\n"
+VERBOSE = ("--verbose",)
 FORGETFUL = "[memory]\nbudget = 0\n"  # so that each reply is the same
 
 
@@ -164,13 +165,6 @@ def heard_after(recorder: sound.Recorder, held: float) -> float:
     return (int(np.flatnonzero(loud)[-1]) + 1) / VOICE.rate if loud.any() else 0.0
 
 
-def options(house: House, room: str, settings: str) -> tuple[str, ...]:
-    """Return what a satellite with these settings is told."""
-    config = house.place("rooms") / f"{room}.toml"
-    config.write_text(settings, encoding="utf-8")
-    return ("--config", str(config), "--verbose")
-
-
 def false_alarms(voice) -> list[Clip]:
     rng = np.random.default_rng(7)
     noise = rng.standard_normal(2 * VOICE.rate)
@@ -201,8 +195,8 @@ async def test_barge_in(site, tmp_path, voice, ask):
     overs: dict[str, list[Over]] = {}
     async with (
         house.hub(extra=FORGETFUL) as hub,
-        house.satellite(hub.address, "hall", options=options(house, "hall", SILENT)) as hall,
-        house.satellite(hub.address, options=options(house, "kitchen", SPEECH + SILENT)) as kitchen,
+        house.satellite(hub.address, "hall", settings=SILENT, options=VERBOSE) as hall,
+        house.satellite(hub.address, settings=SPEECH + SILENT, options=VERBOSE) as kitchen,
     ):
         satellites = {clip.name: kitchen for clip in speech} | {wake_word.name: hall}
         rooms = {name: Room(house, hub, one, ask(LONG)) for name, one in satellites.items()}
@@ -291,11 +285,11 @@ async def test_barge_in_on_a_sound_device(site, tmp_path, monkeypatch, voice, as
             monkeypatch.setenv(name, value)
         recorder = sound.Recorder(place, "box", VOICE)
         house = House(site, tmp_path)
-        own = (*options(house, "kitchen", SPEECH + SILENT), "--speaker", f"pyaudio:{sound.SPEAKER}")
+        own = (*VERBOSE, "--speaker", f"pyaudio:{sound.SPEAKER}")
         overs = []
         async with (
             house.hub(extra=FORGETFUL) as hub,
-            house.satellite(hub.address, options=own) as kitchen,
+            house.satellite(hub.address, settings=SPEECH + SILENT, options=own) as kitchen,
         ):
             kitchen_room = Room(house, hub, kitchen, ask(LONG))
             for number in range(2 * ROUNDS):

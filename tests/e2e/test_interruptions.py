@@ -27,10 +27,8 @@ GAP = 0.2  # seconds; no pause of the voice's is as long and as silent
 @asynccontextmanager
 async def kitchen(house, hub, settings="[barge_in]\nspeech = true\n"):
     """A satellite whose microphone does not hear its loudspeaker."""
-    config = house.place("rooms") / "satellite.toml"
-    config.write_text(settings, encoding="utf-8")
-    options = ("--config", str(config), "--verbose")
-    async with house.satellite(hub.address, options=options) as satellite:
+    verbose = ("--verbose",)
+    async with house.satellite(hub.address, settings=settings, options=verbose) as satellite:
         yield satellite
 
 

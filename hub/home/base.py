@@ -1,0 +1,74 @@
+"""What the conversation knows of the home: it understands a sentence, and does it when told to."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class HomeError(Exception):
+    """Something could not be done; the message is a sentence that is spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where somebody asks for something.
+
+    Args:
+        room: the room's name, or the conversation's in writing.
+        satellite: whether a Parlour satellite is there, which rings and has a volume.
+        device_id: the device's in Home Assistant, where that is known.
+        last_reply: what was said there last, "" if nothing was.
+    """
+
+    room: str
+    satellite: bool = True
+    device_id: str | None = None
+    last_reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A sentence that was understood.
+
+    Args:
+        name: of the intent, as Home Assistant calls it: "HassStartTimer".
+        acts: whether doing it changes anything. What acts is done once, after the turn is
+            confirmed; the rest may be done, and thrown away, while they may still go on speaking.
+        do: does it; returns what is said of it, "" for nothing at all, or None where it was not
+            understood after all, so that the language model answers. It raises `HomeError`.
+    """
+
+    name: str
+    acts: bool
+    do: Callable[[], Awaitable[str | None]]
+
+
+class Home(Protocol):
+    """Whatever does things in the home; all of them, seen as one (`hub.home.everything`)."""
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What can be done here; see `hub.conversation.requests.need_of` for the names."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of things, areas and timers that may be said, most likely ones first."""
+
+    def understand(self, text: str, place: Place) -> Command | None:
+        """Understand a sentence.
+
+        Quick (a few milliseconds) and without any effect: it is called on transcripts that may
+        turn out to be half of what they say.
+        """
+
+    async def ask(self, text: str, place: Place) -> str | None:
+        """Let somebody else's intent engine (Home Assistant's) understand `text`, and do it.
+
+        Called once a turn, when it is confirmed, for what `understand` does not know.
+
+        Returns:
+            What is said of it, "" for nothing at all; None where it was not understood.
+
+        Raises:
+            HomeError: it was understood and could not be done.
+        """
