@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS turns (
     said TEXT,                -- NULL where text is not kept
     heard TEXT,
     stages TEXT NOT NULL,     -- JSON: [[moment, seconds since the one before it], ...]
-    work TEXT                 -- JSON: what was reused and thrown away, see StoredTurn
+    work TEXT,                -- JSON: what was reused and thrown away, see StoredTurn
+    intent TEXT               -- of the command that it was; '' where the model answered
 ) STRICT;
 CREATE INDEX IF NOT EXISTS turns_began ON turns (began);
 """
@@ -38,6 +39,7 @@ CREATE INDEX IF NOT EXISTS turns_began ON turns (began);
 class StoredTurn:
     """One row.
 
+    `intent` names the command that it was, "" where the language model answered.
     `stages` holds (moment, seconds since the one before it). `work` counts the tokens of the
     prompt, those of them that were cached, and those of the reply; replies begun before the end of
     the turn was known (`speculations`), whether the reply given is one (`speculated`), how often
@@ -52,6 +54,26 @@ class StoredTurn:
     heard: str | None
     stages: list[tuple[str, float]]  # (lists of two where they were read back)
     work: dict[str, int]
+    intent: str = ""
+
+
+def open_database(path: Path, schema: str) -> sqlite3.Connection:
+    """Open a database with the tables of `schema`; a new one gets mode 600. Blocks.
+
+    Raises:
+        sqlite3.Error: it is no database, is locked for 5 s, or the disk fails.
+        OSError: it cannot be made.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    connection = sqlite3.connect(path, timeout=5)
+    try:
+        connection.executescript(schema)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 class Store:
@@ -86,6 +108,7 @@ class Store:
             turn.playback.heard() if self._text else None,
             turn.record.stages(),
             turn.record.work(),
+            turn.record.intent,
         )
         try:
             self._queue.put_nowait(row)
@@ -136,15 +159,12 @@ class Store:
         self.problem = problem
 
     def _connect(self) -> sqlite3.Connection:
-        if not self._path.exists():
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        connection = sqlite3.connect(self._path, timeout=5)
+        connection = open_database(self._path, _SCHEMA)
         try:
-            connection.executescript(_SCHEMA)
             known = {row[1] for row in connection.execute("PRAGMA table_info(turns)")}
-            if "work" not in known:  # a database of an older version
-                connection.execute("ALTER TABLE turns ADD COLUMN work TEXT")
+            for column in ("work", "intent"):
+                if column not in known:  # a database of an older version
+                    connection.execute(f"ALTER TABLE turns ADD COLUMN {column} TEXT")
         except sqlite3.Error:
             connection.close()
             raise
@@ -154,8 +174,8 @@ class Store:
         columns = (row.id, row.room, row.began, row.outcome, row.said, row.heard)
         with closing(self._connect()) as connection, connection:
             connection.execute(
-                "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*columns, json.dumps(row.stages), json.dumps(row.work)),
+                "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*columns, json.dumps(row.stages), json.dumps(row.work), row.intent),
             )
             self._delete_old(connection)  # here too, since a hub runs for months
 
@@ -179,6 +199,8 @@ class Store:
 
 
 def _turn_of(row: tuple[Any, ...]) -> StoredTurn:
-    turn, room, began, outcome, said, heard, stages, work = row
+    turn, room, began, outcome, said, heard, stages, work, intent = row
     known = json.loads(work or "{}")
-    return StoredTurn(turn, room, began, outcome, said, heard, json.loads(stages), known)
+    return StoredTurn(
+        turn, room, began, outcome, said, heard, json.loads(stages), known, intent or ""
+    )

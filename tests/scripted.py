@@ -10,12 +10,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from hub.config import Settings
+from hub.conversation.nonsense import normalised
 from hub.conversation.peer import PeerGone
 from hub.conversation.pipeline import Engines, Pipeline
 from hub.conversation.room import Room, Rooms
 from hub.conversation.turn import Turn
 from hub.engines.base import GenerationStats, Message, Transcript
 from hub.engines.supervisor import Supervised
+from hub.home.base import Command, Home, Place
 from protocol.audio import PcmFormat
 
 FRAME_SECONDS = 0.02
@@ -362,6 +364,43 @@ class SimulatedSatellite:
         await self._note("failed", code)
 
 
+class ScriptedHome:
+    """Understands what it is told to; notes what was done, and when."""
+
+    abilities: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()
+
+    def __init__(self, seconds: float = 0.05) -> None:
+        self.acts: dict[str, str | Exception | None] = {}  # by what is said
+        self.tells: dict[str, str] = {}  # without any effect
+        self.asked: dict[str, str | Exception | None] = {}  # known to nobody before it is asked
+        self.asks = False
+        self.done: list[tuple[float, str]] = []
+        self.seconds = seconds
+
+    def understand(self, text: str, place: Place) -> Command | None:
+        said = normalised(text)
+        if said in self.tells:
+            return Command("Tell", acts=False, do=lambda: self._answer(self.tells[said]))
+        if said in self.acts:
+            return Command("Act", acts=True, do=lambda: self._act(said, self.acts[said]))
+        return None
+
+    async def ask(self, text: str, place: Place) -> str | None:
+        return await self._act(normalised(text), self.asked.get(normalised(text)))
+
+    async def _act(self, said: str, answer: str | Exception | None) -> str | None:
+        if answer is not None:
+            self.done.append((now(), said))
+        return await self._answer(answer)
+
+    async def _answer(self, answer: str | Exception | None) -> str | None:
+        await asyncio.sleep(self.seconds)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
 @dataclass
 class Bench:
     """A room with scripted engines; what its turns left behind."""
@@ -372,6 +411,7 @@ class Bench:
     vad: ScriptedVad = field(default_factory=ScriptedVad)
     turn: ScriptedEndOfTurn = field(default_factory=ScriptedEndOfTurn)
     settings: Settings = field(default_factory=Settings)
+    home: Home | None = None
     ended: list[Turn] = field(default_factory=list)
     steps: list[tuple[float, str, str]] = field(default_factory=list)
     told: list[tuple[str, str, str]] = field(default_factory=list)  # turn, step, text
@@ -389,7 +429,7 @@ class Bench:
             one.start()
             await one.get(timeout=load_timeout)
         self.engines = Engines(**supervised)
-        self.pipeline = Pipeline(self.engines, self.settings, self._watch)
+        self.pipeline = Pipeline(self.engines, self.settings, self._watch, self.home)
         self.rooms = Rooms(self.pipeline, self.settings.memory, self.ended.append)
         return self
 

@@ -1,4 +1,9 @@
-"""From what was said to the speech of the reply: clause by clause, writing and speaking at once."""
+"""From what was said to the speech of the reply: done in the home, or written clause by clause.
+
+What is said is first understood as a command (`hub.home`); what is none, the language model
+answers, writing and speaking at once. Both wait at a gate until the turn is confirmed: a command
+before it is done, a reply before its first sound is played.
+"""
 
 import asyncio
 import logging
@@ -25,6 +30,7 @@ from hub.engines.base import (
     VoiceActivity,
 )
 from hub.engines.supervisor import Supervised
+from hub.home.base import Command, Home, HomeError, Place
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -32,6 +38,8 @@ _QUEUED_CLAUSES = 8
 LOADING_PATIENCE = 20.0  # seconds that a turn waits for an engine which is still loading
 _PLAYED_MARGIN = 5.0  # seconds that a reply may take longer to play than its speech is long
 _APOLOGY_TIMEOUT = 10.0
+_DOING_TIMEOUT = 15.0  # seconds that something may take to be done
+_NOT_DONE = "Sorry, that took too long. I don't know whether it was done."
 APOLOGY = "Sorry, something went wrong. Please try again."
 NO_ANSWER = "Sorry, I have no answer to that."
 
@@ -50,15 +58,20 @@ class Engines:
     turn: Supervised[EndOfTurn] | None = None
 
 
+class NothingToSay(Exception):
+    """What was asked for is done, and wants no reply."""
+
+
 class Gate:
-    """Holds a reply's first sound back until its turn is confirmed.
+    """Holds a reply back until its turn is confirmed: its first sound, or what it does.
 
     Args:
-        ready: called when there is sound that waits.
+        ready: called when something waits.
     """
 
     def __init__(self, ready: Callable[[], None]) -> None:
-        self.ready = False  # whether sound waits, or waited
+        self.ready = False  # whether something waits, or waited
+        self.acts = False  # and it will change something
         self._on_ready = ready
         self._opened = asyncio.Event()
 
@@ -66,14 +79,23 @@ class Gate:
         """Let the reply be played."""
         self._opened.set()
 
-    async def wait(self) -> None:
-        """Wait for it to open.
+    def hold(self, *, acts: bool = False) -> None:
+        """Say that something waits for it to open; `acts` if that will change something."""
+        self.ready = True
+        self.acts = self.acts or acts
+        self._on_ready()
+
+    async def opened(self) -> None:
+        """Wait for it to open, without holding anything up.
 
         No time-out: whoever holds it bounds how long a turn may stay unconfirmed.
         """
-        self.ready = True
-        self._on_ready()
         await self._opened.wait()
+
+    async def wait(self, *, acts: bool = False) -> None:
+        """Wait for it to open, ready to go on then."""
+        self.hold(acts=acts)
+        await self.opened()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +113,7 @@ class Answering:
         engines: the models.
         settings: the hub's.
         watch: told of each step.
-        abilities: what tools can do here; see `hub.conversation.honesty`.
+        home: does what is asked for; None where nothing can be done.
         clock: the local time.
     """
 
@@ -100,27 +122,122 @@ class Answering:
         engines: Engines,
         settings: Settings,
         watch: Watcher,
-        abilities: frozenset[str] = frozenset(),
+        home: Home | None = None,
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._engines = engines
         self._settings = settings
         self._watch = watch
-        self._abilities = abilities
+        self._home = home
         self._clock = clock
         self.system = Message(
             "system", system_prompt(settings.llm.persona or DEFAULT_PERSONA, settings.name)
         )
 
     async def answer(self, turn: Turn, text: str, peer: Peer, memory: Memory, gate: Gate) -> None:
-        """Write the reply to `text` and speak it, both at once; returns when it was played.
+        """Do what `text` asks for, or write the reply to it, and speak it; returns when played.
 
-        Nothing reaches `peer` before `gate` opens.
+        Nothing reaches `peer`, and nothing is done, before `gate` opens.
 
         Raises:
             PeerGone: the peer went.
             EngineError: an engine failed.
+            NothingToSay: there is no reply.
         """
+        place = Place(turn.room, last_reply=memory.last_reply)
+        command = self._home.understand(text, place) if self._home is not None else None
+        said = None
+        if command is not None:
+            if command.acts:
+                await gate.wait(acts=True)
+            said = await self._do(turn, command)
+        if said is None and self._home is not None and self._home.asks and command is None:
+            await self._ask_and_write(turn, text, place, peer, memory, gate)
+        elif said is None:
+            await self._write_aloud(turn, text, peer, memory, gate)
+        else:
+            await self._say_done(turn, peer, said, gate)
+        await self._finish_speech(turn, peer)
+
+    async def _do(self, turn: Turn, command: Command) -> str | None:
+        """Do what a command asks for; return what is said of it, None where it is not one."""
+        try:
+            async with asyncio.timeout(_DOING_TIMEOUT):
+                said = await command.do()
+        except HomeError as exc:
+            said = str(exc)
+        except TimeoutError:
+            said = _NOT_DONE
+        if said is not None:
+            turn.record.intent = command.name
+        return said
+
+    async def written(
+        self, turn: Turn, text: str, place: Place, memory: Memory
+    ) -> AsyncGenerator[str]:
+        """Do what `text` asks for, or write the reply to it: yield what is to be read, in clauses.
+
+        Raises:
+            EngineError: the language model failed.
+        """
+        said = None
+        if self._home is not None:
+            command = self._home.understand(text, place)
+            if command is None and self._home.asks:
+                command = self._asking(self._home, text, place)
+            if command is not None:
+                said = await self._do(turn, command)
+        if said is not None:
+            yield said
+            return
+        async with aclosing(self.reply(turn, text, memory)) as reply:
+            async for clause in reply:
+                yield clause
+
+    @staticmethod
+    def _asking(home: Home, text: str, place: Place) -> Command:
+        """Return the command to ask the home's own intent engine."""
+        return Command("HomeAssistant", acts=True, do=lambda: home.ask(text, place))
+
+    async def _ask_and_write(
+        self, turn: Turn, text: str, place: Place, peer: Peer, memory: Memory, gate: Gate
+    ) -> None:
+        """Have the model's reply ready while the home's own intent engine is asked.
+
+        It acts, so it is asked once, when the turn is confirmed; its answer is the one that counts.
+        """
+        assert self._home is not None
+        asked, ask = Gate(gate.hold), self._asking(self._home, text, place)
+        writing = turn.spawn(
+            self._write_aloud(turn, text, peer, memory, asked), "write", provisional=True
+        )
+        writing.add_done_callback(lambda _: gate.hold())  # also if it failed
+        try:
+            await gate.opened()
+            if (said := await self._do(turn, ask)) is None:
+                asked.open()
+                await writing
+                return
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)  # a model stops within a token
+        turn.forget_reply()
+        await self._say_done(turn, peer, said, gate)
+
+    async def _say_done(self, turn: Turn, peer: Peer, said: str, gate: Gate) -> None:
+        """Say what came of a command."""
+        turn.mark(Mark.FIRST_CLAUSE)
+        if not (words := Speakable(self._settings.language).push(said)):
+            await gate.wait()
+            raise NothingToSay
+        await self._say(turn, peer, said, words, gate)
+        if not turn.playback.started:
+            raise EngineError("tts: made no sound")
+
+    async def _write_aloud(
+        self, turn: Turn, text: str, peer: Peer, memory: Memory, gate: Gate
+    ) -> None:
+        """Write the reply to `text` and speak it, both at once; returns when all of it was sent."""
         revision = turn.revision
         clauses: asyncio.Queue[_Clause | None] = asyncio.Queue(_QUEUED_CLAUSES)
         try:
@@ -135,7 +252,6 @@ class Answering:
             raise
         if not turn.playback.started:
             raise EngineError("tts: made no sound")
-        await self._finish_speech(turn, peer)
 
     async def _think(
         self,
@@ -163,7 +279,7 @@ class Answering:
             llm,
             messages,
             max_tokens=self._settings.llm.max_reply_tokens,
-            abilities=self._abilities,
+            abilities=self._home.abilities if self._home is not None else frozenset(),
             name=self._settings.name,
             now=self._clock(),
             place=place,

@@ -43,6 +43,8 @@ _LIKELY_END = 1.3  # seconds of silence wanted, beyond which the speaker will su
 _DOUBT_SECONDS = 0.4  # of more silence, after which they may have finished all the same
 _DRAFT_SECONDS = 0.8  # of speech without a pause, after which a draft is made
 _NOISE_SECONDS = 1.0  # of sound without words, from which on somebody meant something by it
+_SECOND_THOUGHT = 0.3  # seconds from the end until something is done, which nobody can take back
+_CLOCK_RESOLUTION = 0.001  # seconds, by which a timer may fire early
 _FINISHED_PATIENCE = 2.0  # seconds for the end-of-turn model
 
 Answer = Callable[[str, Gate], Coroutine[Any, Any, None]]
@@ -198,19 +200,18 @@ class Listener:
             self._turn.mark(Mark.TRANSCRIPT, ago=self._loop.time() - words.at)
         if attempt is None:
             attempt = self._begin(words.text, speculative=False)
-        if final or attempt.waits or self._loop.time() >= self._reopens_until():
-            return attempt
-        return None
+        now = self._loop.time() + _CLOCK_RESOLUTION
+        return attempt if final or now >= self._reopens_until(attempt) else None
 
     async def _change(self) -> None:
         """Wait for something to happen, or for the time in which a turn may be reopened to end."""
         self._changed.clear()
         if self._failure is not None:
             return
-        bounded = self._attempt is not None and self._last_words() is not None
+        attempt = self._attempt if self._last_words() is not None else None
         try:
             # Otherwise no time-out: the endpointer has its own, and so has speech-to-text.
-            async with asyncio.timeout_at(self._reopens_until() if bounded else None):
+            async with asyncio.timeout_at(attempt and self._reopens_until(attempt)):
                 await self._changed.wait()
         except TimeoutError:
             return
@@ -222,8 +223,12 @@ class Listener:
             return None
         return words if words.utterance.says_as_much_as(end.utterance) else None
 
-    def _reopens_until(self) -> float:
-        return self._ended_at + self._settings.turn.reopen
+    def _reopens_until(self, attempt: Attempt) -> float:
+        """Return when they can go on no longer, though the turn has ended; on the loop's clock."""
+        reopen = self._settings.turn.reopen
+        if attempt.waits:
+            reopen = min(reopen, _SECOND_THOUGHT) if attempt.gate.acts else 0.0
+        return self._ended_at + reopen
 
     def _begin(self, text: str, *, speculative: bool) -> Attempt:
         turn = self._turn

@@ -32,6 +32,7 @@ class Memory:
         self._forget_after = forget_after
         self._clock = clock
         self._exchanges: list[Exchange] = []
+        self._announced = ""  # since the newest of them
         self._touched = clock()
 
     @property
@@ -39,6 +40,14 @@ class Memory:
         """The conversation so far, oldest first."""
         self._expire()
         return tuple(self._exchanges)
+
+    @property
+    def last_reply(self) -> str:
+        """What was heard last, announcements too; "" if nothing was."""
+        exchanges = self.exchanges
+        if self._announced:
+            return self._announced
+        return exchanges[-1].assistant if exchanges else ""
 
     def messages(self) -> list[Message]:
         """Return the conversation as the language model reads it.
@@ -60,6 +69,7 @@ class Memory:
         """
         self._expire()
         self._exchanges.append(exchange)
+        self._announced = ""
         self._touched = self._clock()
         if self._size() > self._budget:
             while len(self._exchanges) > 1 and self._size() > self._budget // 2:
@@ -67,13 +77,20 @@ class Memory:
             if self._size() > self._budget:
                 self.clear()
 
+    def announced(self, text: str) -> None:
+        """Take what was heard and no answer, so that it can be said again."""
+        self._expire()
+        self._announced = text
+        self._touched = self._clock()
+
     def clear(self) -> None:
         """Begin a new conversation."""
         self._exchanges.clear()
+        self._announced = ""
 
     def _expire(self) -> None:
         if self._clock() - self._touched > self._forget_after:
-            self._exchanges.clear()
+            self.clear()
 
     def _size(self) -> int:
         return sum(len(e.user) + len(e.assistant) for e in self._exchanges)

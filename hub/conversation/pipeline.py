@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 from hub.config import Settings
+from hub.conversation.announcing import Announcement, play
 from hub.conversation.answering import (
     APOLOGY,
     LOADING_PATIENCE,
@@ -12,6 +13,7 @@ from hub.conversation.answering import (
     Answering,
     Engines,
     Gate,
+    NothingToSay,
     Watcher,
 )
 from hub.conversation.listening import Listener, NothingSaid, Stopped
@@ -21,6 +23,7 @@ from hub.conversation.peer import Peer, PeerGone, SendClause
 from hub.conversation.turn import Mark, Outcome, Turn
 from hub.engines.base import EngineError, Message
 from hub.engines.thread import client
+from hub.home.base import Home, Place
 
 __all__ = ["APOLOGY", "NO_ANSWER", "Engines", "Pipeline", "Watcher"]
 
@@ -36,7 +39,7 @@ class Pipeline:
         engines: the models.
         settings: the hub's.
         watch: told of each step.
-        abilities: what tools can do here; see `hub.conversation.honesty`.
+        home: does what is asked for; None where nothing can be done.
     """
 
     def __init__(
@@ -44,12 +47,13 @@ class Pipeline:
         engines: Engines,
         settings: Settings,
         watch: Watcher,
-        abilities: frozenset[str] = frozenset(),
+        home: Home | None = None,
     ) -> None:
         self.engines = engines
         self._settings = settings
         self._watch = watch
-        self._answering = Answering(engines, settings, watch, abilities)
+        self._home = home
+        self._answering = Answering(engines, settings, watch, home)
 
     @property
     def system(self) -> Message:
@@ -111,6 +115,9 @@ class Pipeline:
                 turn.end(Outcome.STOPPED)
                 self._watch(turn, "stopped", str(exc))
                 await peer.stopped(turn)
+            except NothingToSay:
+                turn.end(Outcome.STOPPED)
+                await peer.stopped(turn)
             except PeerGone:
                 raise
             except Exception as exc:  # whatever it is, the person must hear of it
@@ -149,7 +156,7 @@ class Pipeline:
             answer,
             prefill,
             wake_phrase,
-            names,
+            (*(self._home.names if self._home is not None else ()), *names),
         )
         attempt = await listener.listen(sound)
         turn.mark(Mark.CONFIRMED)
@@ -170,19 +177,42 @@ class Pipeline:
         self._watch(turn, "failed", why)
         return True
 
-    async def write(self, turn: Turn, text: str, send: SendClause, memory: Memory) -> None:
+    async def announce(self, turn: Turn, announcement: Announcement, peer: Peer) -> None:
+        """Play what nobody asked for; returns when it was played."""
+        try:
+            await play(turn, announcement, peer, self._watch)
+        except PeerGone as exc:
+            _LOGGER.info("turn %s: %s", turn.id, exc)
+            turn.end(Outcome.GONE)
+        except Exception as exc:  # whatever it is, the caller must hear of it
+            if self._failed(turn, exc):
+                turn.end(Outcome.FAILED)
+        else:
+            turn.end(Outcome.ANSWERED)
+
+    async def write(
+        self,
+        turn: Turn,
+        text: str,
+        send: SendClause,
+        memory: Memory,
+        device_id: str | None = None,
+    ) -> None:
         """Answer `text` in writing: `send` is given the clauses, and may raise `PeerGone`.
 
         Returns when all of it was sent. An engine that fails, or a bug, ends the turn as failed;
-        the caller says so to the peer.
+        the caller says so to the peer. `device_id` is where it was asked, in Home Assistant.
         """
+        place = Place(turn.room, False, device_id, memory.last_reply)
         turn.transcript = text
         self._watch(turn, "transcript", text)
         try:
-            async with aclosing(self._answering.reply(turn, text, memory)) as reply:
+            wrote = False
+            async with aclosing(self._answering.written(turn, text, place, memory)) as reply:
                 async for clause in reply:
                     await self._send(turn, clause, send)
-            if not turn.playback.started:
+                    wrote = True
+            if not wrote:
                 await self._send(turn, NO_ANSWER, send)
         except PeerGone as exc:
             _LOGGER.info("turn %s: %s", turn.id, exc)

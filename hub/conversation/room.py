@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 from hub.config import MemorySettings
+from hub.conversation.announcing import Announcement
 from hub.conversation.memory import Exchange, Memory
 from hub.conversation.patience import where
 from hub.conversation.peer import Peer, SendClause
@@ -61,17 +62,20 @@ class Room:
         self, peer: Peer, sound: AsyncIterator[bytes], wake_phrase: str | None = None
     ) -> Turn:
         """Begin a turn; one that is under way is interrupted, and has stopped when this returns."""
-        while self.turn is not None:  # again, where another `begin` came first
+        while self.turn is not None or self._preparing is not None:
+            # Again, where another turn came first while this waited.
             await self.stop(Outcome.INTERRUPTED)
-        await self._stop_preparing()
+            await self._stop_preparing()
         turn = Turn(self.name, asyncio.get_running_loop().time)
         self._start(
             turn, self._pipeline.run(turn, sound, peer, self.memory, wake_phrase, self._names())
         )
         return turn
 
-    async def answer(self, text: str, send: SendClause) -> Turn:
+    async def answer(self, text: str, send: SendClause, device_id: str | None = None) -> Turn:
         """Answer `text` in writing, clause by clause, when what was asked before is answered.
+
+        `device_id` is Home Assistant's of the device where it was asked, if that is known.
 
         Returns the turn, which has ended. Cancelling it stops the turn.
         """
@@ -79,7 +83,7 @@ class Room:
         try:
             async with self._asking:
                 turn = Turn(self.name, asyncio.get_running_loop().time)
-                self._start(turn, self._pipeline.write(turn, text, send, self.memory))
+                self._start(turn, self._pipeline.write(turn, text, send, self.memory, device_id))
                 try:
                     assert self._task is not None
                     await asyncio.wait([self._task])  # it has its own time-out
@@ -89,6 +93,27 @@ class Room:
                 return turn
         finally:
             self._questions -= 1
+
+    async def announce(
+        self, announcement: Announcement, peer: Peer, begun: Callable[[Turn], None]
+    ) -> Turn | None:
+        """Play an announcement as a turn of its own; return it when it is over.
+
+        None where another turn is under way. `begun` is told of it before anything is sent.
+        """
+        if self.busy:
+            return None
+        turn = Turn(self.name, asyncio.get_running_loop().time)
+        self._start(turn, self._pipeline.announce(turn, announcement, peer))
+        begun(turn)
+        assert self._task is not None
+        await asyncio.wait([self._task])  # it has its own time-out
+        return turn
+
+    async def quiet(self) -> None:
+        """Wait until it has no turn; whoever waits bounds it."""
+        while (task := self._task) is not None:
+            await asyncio.wait([task])
 
     def _start(self, turn: Turn, work: Coroutine[Any, Any, None]) -> None:
         self.turn = turn
@@ -153,6 +178,8 @@ class Room:
         """
         playback = turn.playback
         heard = playback.heard()
+        if heard and not turn.transcript:
+            self.memory.announced(heard)
         if not turn.transcript or not heard or turn.outcome is Outcome.FAILED:
             return False
         whole = turn.outcome is Outcome.ANSWERED and heard == playback.text

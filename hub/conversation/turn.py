@@ -38,13 +38,7 @@ class Mark(StrEnum):
     DONE = "done"
 
 
-_PROVISIONAL = (  # what goes with a revision
-    Mark.TRANSCRIPT,
-    Mark.FIRST_TOKEN,
-    Mark.FIRST_CLAUSE,
-    Mark.AUDIO_READY,
-    Mark.LAST_TOKEN,
-)
+_OF_A_REPLY = (Mark.FIRST_TOKEN, Mark.FIRST_CLAUSE, Mark.AUDIO_READY, Mark.LAST_TOKEN)
 
 
 class Outcome(StrEnum):
@@ -64,6 +58,7 @@ class TurnRecord:
 
     marks: dict[Mark, float] = field(default_factory=dict)
     tokens: GenerationStats = field(default_factory=GenerationStats)
+    intent: str = ""  # of the command that it was; "" where the language model answered
     revisions: int = 0  # how often something computed was thrown away
     speculations: int = 0  # replies begun before the end of the turn was known
     speculated: bool = False  # and the reply that was given is one of them
@@ -170,10 +165,15 @@ class Turn:
     def revise(self) -> int:
         """Stop and forget everything computed so far; return the new revision."""
         self.record.revisions += 1
-        self.record.tokens = GenerationStats()
-        self.unmark(*_PROVISIONAL)
+        self.unmark(Mark.TRANSCRIPT)
+        self.forget_reply()
         self.drop_work()
         return self.revision
+
+    def forget_reply(self) -> None:
+        """Say that the reply so far, of which nothing was heard, is not the one that is given."""
+        self.record.tokens = GenerationStats()
+        self.unmark(*_OF_A_REPLY)
 
     def drop_work(self) -> None:
         """Stop what is computed under the present revision."""

@@ -51,6 +51,10 @@ class Home(Protocol):
         """What can be done here; see `hub.conversation.requests.need_of` for the names."""
 
     @property
+    def asks(self) -> bool:
+        """Whether `ask` may know what `understand` does not."""
+
+    @property
     def names(self) -> Sequence[str]:
         """Names of things, areas and timers that may be said, most likely ones first."""
 

@@ -1,0 +1,106 @@
+"""Announcements: speech that nobody asked for, behind a chime."""
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import numpy as np
+
+from hub.config import Settings
+from hub.conversation.clauses import ClauseSplitter
+from hub.conversation.patience import pieces_of
+from hub.conversation.peer import Peer
+from hub.conversation.speakable import Speakable
+from hub.conversation.turn import Mark, Turn
+from hub.engines.base import EngineError, TextToSpeech
+from hub.engines.supervisor import Supervised
+from protocol.audio import PcmFormat
+
+_LOADING_PATIENCE = 20.0  # seconds for a voice that is still loading
+_PLAYED_MARGIN = 5.0  # seconds that it may take longer to play than it is long
+_CHIME = ((784.0, 0.16), (1047.0, 0.34))  # (Hz, seconds), one after another
+_CHIME_LEVEL = 0.2  # of full scale
+_AFTER_CHIME = 0.25  # seconds of silence
+_PIECE = 0.25  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is announced, spoken already.
+
+    Args:
+        text: what it says.
+        form: of the sound.
+        pcm: chime and speech.
+    """
+
+    text: str
+    form: PcmFormat
+    pcm: bytes
+
+
+async def speak(
+    text: str, tts: Supervised[TextToSpeech], settings: Settings, *, chime: bool = True
+) -> Announcement:
+    """Return the announcement of `text`.
+
+    Raises:
+        EngineError: the voice failed, or is not there.
+        ValueError: there is no word in it.
+    """
+    splitter, speakable = ClauseSplitter(quick_start=False), Speakable(settings.language)
+    sentences = [*splitter.push(text), *splitter.flush()]
+    spoken = [words for sentence in sentences if (words := speakable.push(sentence))]
+    if not spoken:
+        raise ValueError("there is nothing in it that can be said")
+    sound = bytearray()
+    async with tts.lent(timeout=_LOADING_PATIENCE) as voice:
+        form = voice.format
+        for words in spoken:
+            speech = voice.synthesize(words, voice=settings.tts.voice)
+            async with aclosing(pieces_of(speech, "tts")) as pieces:
+                async for pcm in pieces:
+                    sound += pcm
+    if not sound:
+        raise EngineError("tts: made no sound")
+    return Announcement(text, form, (chime_of(form) if chime else b"") + bytes(sound))
+
+
+async def play(
+    turn: Turn, announcement: Announcement, peer: Peer, watch: Callable[[Turn, str, str], None]
+) -> None:
+    """Send an announcement to `peer`; returns when it was played.
+
+    Raises:
+        PeerGone: the peer went.
+    """
+    form, pcm = announcement.form, announcement.pcm
+    turn.mark(Mark.CONFIRMED)
+    await peer.audio_start(turn, form)
+    await peer.clause(turn, announcement.text)
+    watch(turn, "clause", announcement.text)
+    turn.playback.begin_clause(announcement.text, form)
+    size = form.bytes_for(_PIECE)
+    for at in range(0, len(pcm), size):
+        piece = pcm[at : at + size]
+        await peer.audio(turn, piece)
+        turn.playback.sent(len(piece))
+        turn.mark(Mark.FIRST_AUDIO_SENT)
+    turn.playback.end_clause()
+    await peer.audio_stop(turn)
+    watch(turn, "sent", "")
+    await turn.playback.wait(_PLAYED_MARGIN)
+
+
+def chime_of(form: PcmFormat) -> bytes:
+    """Return the chime in a 16-bit format: two tones that die away, and a little silence."""
+    parts = []
+    for frequency, seconds in _CHIME:
+        times = np.arange(round(seconds * form.rate)) / form.rate
+        # Soft edges, against clicks.
+        rise = np.minimum(times / 0.008, 1.0) * np.exp(-4.0 * times / seconds)
+        fall = np.minimum((seconds - times) / 0.02, 1.0)
+        parts.append(np.sin(2 * np.pi * frequency * times) * rise * fall)
+    parts.append(np.zeros(round(_AFTER_CHIME * form.rate)))
+    samples = (np.concatenate(parts) * _CHIME_LEVEL * 32767).astype("<i2")
+    return np.repeat(samples, form.channels).tobytes()
