@@ -7,6 +7,7 @@ stays, what it writes is measured, and where it is not sure somebody else has to
 window.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _EDGE = 2  # frames
 _LEAD = 0.5  # seconds
 _SHORTEST = 13.0  # seconds of a window without its lead,
 _PADDING = (7.0, 10.0)  # as far as so much behind the sound will do
+_STEP = 1.0  # seconds; for each length that CTranslate2 meets it keeps buffers
 
 _TOKENS = 24  # that anything may take, and so many more a second; fast speech has 8
 _TOKENS_A_SECOND = 12
@@ -168,7 +170,8 @@ def fits(seconds: float) -> bool:
 def _window(seconds: float) -> float:
     """Return the length of the window for so much sound."""
     least, most = _PADDING
-    return _LEAD + seconds + min(most, max(least, _SHORTEST - seconds))
+    window = _LEAD + seconds + min(most, max(least, _SHORTEST - seconds))
+    return math.ceil(window / _STEP) * _STEP
 
 
 def _once(text: str) -> str:

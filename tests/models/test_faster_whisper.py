@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from recordings import AUDIO, recording
 from words import distance
@@ -104,6 +105,17 @@ async def test_longer_than_whispers_window_is_heard_to_the_end(stt: FasterWhispe
     pcm = (clip * 9)[: SPEECH.bytes_for(90)]
     heard = await stt.transcribe(pcm, language="en")
     assert words(heard.text).count("americans") >= 7
+
+
+@pytest.mark.slow
+async def test_sounds_of_all_lengths_leave_memory_flat(stt: FasterWhisper) -> None:
+    """Buffers are kept for each length of a window that is met, so there may be few of them."""
+    clip, memory = recording("en_jfk_ask_not.wav"), []
+    for number in range(1, 61):
+        seconds = 0.5 + number * 0.6180339 % 1 * 4
+        await stt.transcribe(clip[: SPEECH.bytes_for(seconds)], language="en")
+        memory.append(psutil.Process().memory_info().rss)
+    assert memory[-1] - memory[19] < 25e6, [round(size / 1e6) for size in memory]
 
 
 async def test_calls_at_once_are_served_in_order(stt: FasterWhisper) -> None:
