@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from wyoming.event import Event, Eventable
@@ -133,6 +133,13 @@ class Connection:
         """Start the heartbeat, if one was asked for. Calling it again does nothing."""
         if self._heartbeat is not None and self._heart is None:
             self._heart = asyncio.create_task(self._beat(self._heartbeat), name="wyoming heartbeat")
+
+    def expect_silence(self) -> None:
+        """The peer may say nothing from now on, for as long as it likes; not while one reads.
+
+        Frames that begin have to end in time, as before.
+        """
+        self._limits = replace(self._limits, idle_timeout=None)
 
     async def read(self) -> Event:
         """Wait for the next event.

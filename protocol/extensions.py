@@ -138,6 +138,42 @@ class Flush(_Order):
 
 
 @dataclass(frozen=True)
+class Volume(Eventable):
+    """How loud the satellite shall be from now on. Hub to satellite.
+
+    It holds until the satellite's program ends, for replies, announcements and the satellite's own
+    sounds; a timer's ring stays loud enough to be heard. A stock satellite ignores it.
+
+    Attributes:
+        level: 0 is silence, 1 all that the loudspeaker gives, half of it is heard as half as loud.
+    """
+
+    TYPE: ClassVar[str] = "volume"
+    level: float
+
+    @classmethod
+    def is_type(cls, event_type: str) -> bool:
+        """Tell whether an event of this type is one of these."""
+        return event_type == cls.TYPE
+
+    def event(self) -> Event:
+        """Return the event to send."""
+        return Event(self.TYPE, {"level": self.level})
+
+    @staticmethod
+    def from_event(event: Event) -> Volume:
+        """Read it from a received event.
+
+        Raises:
+            MalformedFrame: The level is missing or no number from 0 to 1.
+        """
+        level = event.data.get("level")
+        if isinstance(level, bool) or not isinstance(level, int | float) or not 0 <= level <= 1:
+            raise MalformedFrame("level must be a number from 0 to 1")
+        return Volume(float(level))
+
+
+@dataclass(frozen=True)
 class Interruption(Eventable):
     """Somebody speaks over the reply. Satellite to hub, which answers `Resume` or `Flush`.
 

@@ -20,6 +20,7 @@ _IN_WORDS = {
     "^(tcp|tls|unix)://.": "tls://HOST:PORT, tcp://HOST:PORT or unix:///PATH",
     "^(tcp|unix)://.": "tcp://HOST:PORT or unix:///PATH",
     "^$|^(tcp|unix)://.": 'tcp://HOST:PORT, unix:///PATH, or "" for none',
+    "^$|^https?://[^/]": 'http://HOST:PORT or https://HOST, or "" for none',
     "^[a-z]{2}$": "two small letters, for example en",
 }
 

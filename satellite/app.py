@@ -6,6 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from functools import partial
 from importlib import metadata
 
 from wyoming.audio import AudioFormat
@@ -13,11 +14,13 @@ from wyoming.event import Event
 from wyoming.info import Attribution, Info, MicProgram, Satellite, SndProgram, WakeModel
 from wyoming.info import WakeProgram as WakeInfo
 
-from protocol.access import allow_list
+from protocol.access import allow_list, is_local
 from protocol.audio import SPEECH, PcmFormat
+from protocol.discovery import announced, instance_name, manual_entry, reachable_at
 from protocol.extensions import Introduction, introduce
 from protocol.service_manager import notify, watched
 from protocol.settings import ConfigError
+from protocol.uri import Inet, parse
 from satellite.audio.devices import DeviceError, Microphone, Speaker, open_microphone, open_speaker
 from satellite.config import Settings
 from satellite.feedback import load_sounds
@@ -28,7 +31,7 @@ from satellite.session import Session, State
 from satellite.voice_activity import SustainedSpeech
 from satellite.wake.base import WakeModel as WakeWord
 from satellite.wake.base import WakeWords
-from satellite.wake.words import open_wake
+from satellite.wake.words import no_wake, open_wake
 
 _LOGGER = logging.getLogger(__name__)
 _MICROPHONE_RETRY = 2.0  # seconds
@@ -136,6 +139,8 @@ def check_stop_word(settings: Settings, wake: WakeWords) -> None:
         ConfigError: it is not, or is.
     """
     stop_word, names = settings.barge_in.stop_word, [model.name for model in wake.models]
+    if stop_word is not None and settings.wake.remote:
+        raise ConfigError("barge_in.stop_word: no word is heard here with wake.remote = true")
     if stop_word is not None and (stop_word not in names or len(names) < 2):
         there = ", ".join(names)
         raise ConfigError(
@@ -191,7 +196,8 @@ async def _until(stop: asyncio.Event, job: Coroutine[object, object, None]) -> N
 async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     target = await asyncio.to_thread(target_of, settings)
-    wake = await asyncio.to_thread(open_wake, settings.wake)
+    remote = settings.wake.remote
+    wake = no_wake() if remote else await asyncio.to_thread(open_wake, settings.wake)
     check_stop_word(settings, wake)
     speech = await asyncio.to_thread(SustainedSpeech) if settings.barge_in.speech else None
     microphone = open_microphone(
@@ -213,8 +219,10 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
         on_started=reply_started,
         on_drained=lambda: _call(loop, lambda: session.reply_drained()),
         speaker=speaker,
+        volume=settings.speaker.volume,
     )
-    phrases = ", ".join(f'"{model.phrase}"' for model in _waking(settings, wake))
+    words = ", ".join(f'"{model.phrase}"' for model in _waking(settings, wake))
+    phrases = "the wake word of its driver" if remote else words
     ready_line = f"ready: {target.room}, say {phrases}, driven by "
     told = False
 
@@ -244,7 +252,13 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
             conversing = link.dial(hub, session, pin=target.pin)
         else:
             admit = allow_list("", settings.listen, settings.allow)
-            conversing = link.listen(settings.listen, session, _say_address, admit=admit)
+            conversing = link.listen(
+                settings.listen,
+                session,
+                _say_address,
+                admit=admit,
+                published=partial(published, settings, target),
+            )
         tasks: list[asyncio.Task[object]] = [
             asyncio.create_task(_hear(microphone, frames, session), name="microphone"),
             asyncio.create_task(conversing, name="link"),
@@ -316,6 +330,21 @@ def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None
 def _say_address(uri: str) -> None:
     _LOGGER.info("waiting for a driver at %s", uri)
     notify("READY=1", f"STATUS=waiting for a driver at {uri}")
+
+
+@contextlib.asynccontextmanager
+async def published(settings: Settings, target: Target, uri: str) -> AsyncGenerator[None]:
+    """Let Home Assistant find us by ourselves, or say what is to be entered there."""
+    entry = await asyncio.to_thread(manual_entry, uri)
+    if entry:
+        _LOGGER.info("Home Assistant: %s", entry)
+    where = parse(uri)
+    if not settings.announce or is_local(uri) or not isinstance(where, Inet):
+        yield
+        return
+    name = instance_name(target.room)
+    async with announced(name, where.port, partial(reachable_at, uri)):
+        yield
 
 
 def _audio_format(audio_format: PcmFormat) -> AudioFormat:

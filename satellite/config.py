@@ -16,6 +16,7 @@ HubUri = Annotated[str, Meta(pattern="^(tcp|tls|unix)://.")]
 WakeEngine = Literal["microwakeword", "openwakeword"]
 Probability = Annotated[float, Meta(gt=0, lt=1)]
 Refractory = Annotated[float, Meta(ge=0, le=60)]
+Level = Annotated[float, Meta(ge=0, le=1)]
 
 
 class MicrophoneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,10 +45,13 @@ class SpeakerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         device: "default", "pyaudio:NAME" (as for the microphone), "null" or "wave:FILE".
         rate: sample rate in Hz; where a real device does not do it, sound is converted.
+        volume: how loud it is at the start, 0 to 1: half of it is heard as half as loud. A hub may
+            change it.
     """
 
     device: Name = "null"
     rate: Annotated[int, Meta(ge=8000, le=192000)] = 24000
+    volume: Level = 1.0
 
 
 class WordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,6 +88,8 @@ class WakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         onnx_features: the folder with melspectrogram.onnx and embedding_model.onnx, which custom
             .onnx models need; None takes that of the openwakeword package.
         word: what is special about single words.
+        remote: let whoever drives us hear the wake words: no model is loaded, and all that the
+            microphone hears in a room at rest goes there. The words are set there, too.
     """
 
     words: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=8)] | None = None
@@ -93,6 +99,7 @@ class WakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pre_roll: Annotated[float, Meta(ge=0, le=2)] = 0.2
     onnx_features: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
     word: Annotated[tuple[WordSettings, ...], Meta(max_length=8)] = ()
+    remote: bool = False
 
 
 class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +114,20 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     awake: bool = True
     done: bool = False
     error: bool = True
+
+
+class TimerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[timer]: what happens when a timer has ended.
+
+    Args:
+        ring: whether it rings.
+        seconds: how long, where nobody stops it.
+        least_volume: the volume that it has at least, 0 to 1, whatever that of replies is.
+    """
+
+    ring: bool = True
+    seconds: Seconds = 600.0
+    least_volume: Level = 0.3
 
 
 class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,6 +181,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             tcp://127.0.0.1:10601.
         listen: where to be dialled instead, by Home Assistant or a hub; then `hub` is not used.
         allow: addresses and networks that may dial from beyond this machine.
+        announce: whether others on the network may find it by zeroconf, where it listens beyond
+            this machine.
         pairing: file with what `parlour-satellite pair` stores; None takes
             $XDG_CONFIG_HOME/parlour/pairing.toml.
         room: this satellite's name; None takes that of the pairing; without one, "Living room".
@@ -170,6 +193,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hub: HubUri | None = None
     listen: Uri | None = None
     allow: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
+    announce: bool = True
     pairing: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
     room: Name | None = None
     area: Name | None = None
@@ -178,6 +202,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     speaker: SpeakerSettings = SpeakerSettings()
     wake: WakeSettings = WakeSettings()
     sounds: SoundSettings = SoundSettings()
+    timer: TimerSettings = TimerSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
     follow_up: FollowUpSettings = FollowUpSettings()
     barge_in: BargeInSettings = BargeInSettings()

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from wyoming.pipeline import PipelineStage, RunPipeline
+from wyoming.snd import Played
 
 from satellite.barge_in import BargeIn, SpeechDetector
 from satellite.config import Settings
 from satellite.feedback import Sound
 from satellite.player import Player
 from satellite.ports import Clock, Driver, Timer
+from satellite.remote_wake import RemoteWake
 from satellite.reply import Reply
 from satellite.uplink import Uplink
 
@@ -56,12 +58,21 @@ class Conversation:
         speech: SpeechDetector | None,
     ) -> None:
         self._settings = settings
-        self._sounds = {s: pcm for s, pcm in sounds.items() if getattr(settings.sounds, s)}
+        self._sounds: dict[Sound, bytes] = {  # the ring is the alarm's
+            s: pcm
+            for s, pcm in sounds.items()
+            if s is not Sound.RING and getattr(settings.sounds, s)
+        }
         self._clock = clock
         self._timer: Timer | None = None
         self.driver = driver
         self.player = player
         self.uplink = Uplink(driver)
+        self.remote = (
+            RemoteWake(driver, self.uplink, clock, self.await_wake)
+            if settings.wake.remote
+            else None
+        )
         self.barge_in = BargeIn(speech, clock)
         self.reply = Reply(player, settings.timeouts, clock)  # that the player has, or had last
         self.muted = settings.muted
@@ -72,10 +83,36 @@ class Conversation:
         self.barged_in = False  # until the driver's `transcribe`, its events are of the old turn
         self.quiet = False  # the turn may fail without a sound: nobody had spoken
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is said, waited for or played."""
+        return self.state in (State.IDLE, State.MUTED)
+
+    @property
+    def listening(self) -> bool:
+        """Whether the driver hears somebody in a turn, or is to hear whether they speak."""
+        return self.state in (State.LISTENING, State.FOLLOW_UP)
+
     def close(self) -> None:
         """Stop the watchdog."""
         if self._timer is not None:
             self._timer.cancel()
+        if self.remote is not None:
+            self.remote.stop()
+
+    def await_wake(self) -> None:
+        """Where it is the driver that hears the wake word: let it, if the room is at rest."""
+        if self.remote is not None and self.ready and self.state is State.IDLE:
+            self.remote.begin(ask=self.parlour)
+
+    def hear_on(self) -> None:
+        """The driver, which hears this room already, has begun a turn."""
+        self._new_turn()
+        if self.remote is not None:
+            self.remote.heard()
+        if not self.uplink.streaming:
+            self.uplink.begin(self.uplink.now)
+        self.enter(State.LISTENING)
 
     def listen(self, state: State, position: int) -> None:
         """Begin a turn.
@@ -84,13 +121,20 @@ class Conversation:
             state: in which it is listened for speech.
             position: from which sample of the microphone's on the driver hears it.
         """
-        self.quiet = self.reply.orphaned = False
-        self.reply.forget_words()
-        if not self.barged_in:
-            self.turn = None  # the driver has yet to name the new one
+        self._new_turn()
+        if self.remote is not None:
+            self.remote.replaced()
         self.driver.send(RunPipeline(PipelineStage.ASR, PipelineStage.TTS))
         self.uplink.begin(position)
         self.enter(state)
+
+    def heard_all(self) -> None:
+        """The driver hears no more of this turn.
+
+        A stock driver that hears the wake word may have begun to listen for it again, and would
+        take `audio-stop` for the end of that.
+        """
+        self.uplink.end(say=self.remote is None)
 
     def hold(self) -> None:
         """Pause the reply."""
@@ -123,12 +167,14 @@ class Conversation:
 
     def rest(self) -> None:
         """End whatever goes on: no turn, no reply."""
-        self.barged_in = self.reply.orphaned = self.reply.cut_off = False
+        self.barged_in = self.reply.cut_off = False
         self.barge_in.settle()
         self.reply.forget_words()
         self.uplink.end(say=False)
         if self.player.active:
             self.player.flush()
+            self._played_nevertheless()
+        self.reply.orphaned = False
         self.enter(State.MUTED if self.muted else State.IDLE)
 
     def fail(self) -> None:
@@ -156,6 +202,19 @@ class Conversation:
             self.reply.watch()
             self.barge_in.begin()
             self._tick()
+        elif state is State.IDLE:
+            self.await_wake()
+
+    def _new_turn(self) -> None:
+        self.quiet = self.reply.orphaned = False
+        self.reply.forget_words()
+        if not self.barged_in:
+            self.turn = None  # the driver has yet to name the new one
+
+    def _played_nevertheless(self) -> None:
+        """A stock driver waits for the end of an announcement, also of one that was dropped."""
+        if self.ready and not self.parlour and not self.reply.orphaned:
+            self.driver.send(Played())
 
     # ---- watchdogs
 
@@ -170,6 +229,7 @@ class Conversation:
 
     def _no_reply(self) -> None:
         _LOGGER.warning("no reply in time")
+        self.ready = self.parlour
         self.fail()
         if not self.parlour:
             self.driver.drop("its pipeline may still run, and another one would hang it")
@@ -181,6 +241,7 @@ class Conversation:
         if self.reply.is_stuck():
             _LOGGER.warning("the reply stalled: dropped")
             self.drop_reply()
+            self._played_nevertheless()
             self.fail()
             return
         self._timer = self._clock.call_later(REPORT_SECONDS, self._tick)

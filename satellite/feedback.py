@@ -1,4 +1,4 @@
-"""The satellite's own short sounds: heard you, got it, something went wrong."""
+"""The satellite's own short sounds: heard you, got it, something went wrong, a timer has ended."""
 
 import wave
 from enum import StrEnum
@@ -13,6 +13,7 @@ class Sound(StrEnum):
     AWAKE = "awake"
     DONE = "done"
     ERROR = "error"
+    RING = "ring"
 
 
 def load_sounds(speaker_format: PcmFormat) -> dict[Sound, bytes]:

@@ -9,12 +9,13 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
 
 from wyoming.error import Error
 from wyoming.event import Event, Eventable
 from wyoming.info import Describe
-from wyoming.satellite import RunSatellite
+from wyoming.satellite import PauseSatellite, RunSatellite
 
 from protocol.access import AllowList
 from protocol.connection import Connection, ConnectionClosed, Limits, ProtocolError
@@ -72,6 +73,7 @@ class _Peer:
         self.outgoing: asyncio.Queue[Event | Eventable] = asyncio.Queue(MAX_QUEUED)
         self.dropped = asyncio.Event()
         self.wants_to_drive = False
+        self.paused = False  # it has muted us
 
     def put(self, event: Event | Eventable) -> None:
         try:
@@ -172,17 +174,19 @@ class Link:
         on_listening: Callable[[str], None] = lambda _: None,
         *,
         admit: AllowList | None = None,
+        published: Callable[[str], AbstractAsyncContextManager[object]] = nullcontext,
     ) -> None:
         """Accept drivers at `uri`, until cancelled.
 
         Every connection gets `describe` answered. The first that sends `run-satellite` drives; one
-        that sends it meanwhile drives when the first is gone.
+        that sends it meanwhile drives when the first is gone, or at once if that has paused us.
 
         Args:
             uri: where to listen; port 0 takes any free one.
             session: what the driver talks to.
             on_listening: called with the real address.
             admit: who may connect; None for everybody.
+            published: told the real address, lets others find it for as long as we listen.
 
         Raises:
             BadUri: `uri` can never be listened on.
@@ -203,7 +207,8 @@ class Link:
         )
         try:
             on_listening(server.uri)
-            await asyncio.Event().wait()  # no time-out: until cancelled
+            async with published(server.uri):
+                await asyncio.Event().wait()  # no time-out: until cancelled
         finally:
             await server.close()
 
@@ -252,13 +257,28 @@ class Link:
             elif peer is self._driver:
                 if Error.is_type(event.type) and event.data.get("code") == "replaced":
                     raise Replaced(str(event.data.get("text") or "replaced"))
+                self._note_pause(peer, event)
                 session.received(event)
             elif RunSatellite.is_type(event.type):
                 peer.wants_to_drive = True
                 if self._driver is None:
                     self._promote(peer, session)
+                elif self._driver.paused:  # most often the same one, that comes back to unmute us
+                    self.drop("another one wants to drive, and this one has paused")
             elif Error.is_type(event.type):
                 raise Refused(str(event.data.get("text") or event.data.get("code") or "no reason"))
+
+    def _note_pause(self, peer: _Peer, event: Event) -> None:
+        """Expect no heartbeat of a driver that has paused us.
+
+        Home Assistant answers no ping while its mute switch is on, and still wants to be heard: its
+        timers end, and it makes announcements. TCP's keepalive tells whether it is there.
+        """
+        if PauseSatellite.is_type(event.type):
+            peer.paused = True
+            peer.connection.expect_silence()
+        elif RunSatellite.is_type(event.type):
+            peer.paused = False
 
     def _promote(self, peer: _Peer, session: Conversation) -> None:
         self._driver = peer

@@ -10,6 +10,7 @@ from wyoming.event import Event
 from protocol.audio import BadFormat, Converter, PcmFormat
 from protocol.connection import MalformedFrame
 from satellite.audio.devices import Speaker
+from satellite.audio.gain import Gain, faded_out, gain, scaled
 from satellite.audio.jitter import JitterBuffer
 from satellite.audio.orders import Decide, Order
 from satellite.audio.unplayed import Unplayed
@@ -55,6 +56,7 @@ class Player:
         on_started: called in the device's thread when it takes a reply's first sample.
         on_drained: called in the device's thread when it has taken a reply's last sample.
         speaker: what pulls; None where it plays each block when it pulls it.
+        volume: how loud it begins, 0 to 1.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class Player:
         on_started: Callable[[], None],
         on_drained: Callable[[], None],
         speaker: Speaker | None = None,
+        volume: float = 1.0,
     ) -> None:
         self._format = speaker_format
+        self._gain = Gain(speaker_format, volume)
         self._speaker = speaker
         self._unplayed = Unplayed()
         self._dropped = 0  # frames that the device took and never played
@@ -82,6 +86,18 @@ class Player:
         self._sound = b""
 
     @property
+    def volume(self) -> float:
+        """How loud replies and sounds are, 0 to 1: half of it is heard as half as loud.
+
+        A sound that plays already stays as it is.
+        """
+        return self._gain.level
+
+    @volume.setter
+    def volume(self, level: float) -> None:
+        self._gain.level = level
+
+    @property
     def active(self) -> bool:
         """Whether a reply is open or still playing."""
         return self._buffer.active
@@ -95,6 +111,11 @@ class Player:
     def held(self) -> bool:
         """Whether the reply is paused."""
         return self._buffer.held
+
+    @property
+    def sounding(self) -> bool:
+        """Whether one of the satellite's own sounds plays."""
+        return bool(self._sound)
 
     @property
     def remaining(self) -> float:
@@ -205,10 +226,21 @@ class Player:
         self._order(decide)
         return self.samples_played
 
-    def sound(self, pcm: bytes) -> None:
-        """Play a short sound now, in the speaker's format; a reply waits for its end."""
+    def sound(self, pcm: bytes, *, least: float = 0.0) -> None:
+        """Play a short sound now, in the speaker's format; a reply waits for its end.
+
+        Args:
+            pcm: the sound.
+            least: the volume that it has at least, 0 to 1.
+        """
+        pcm = scaled(pcm, gain(max(self.volume, least)))
         with self._sound_lock:
-            self._sound = pcm
+            self._sound = faded_out(self._sound, self._format) + pcm  # of one that it cuts off
+
+    def stop_sound(self) -> None:
+        """End the satellite's own sound that plays now."""
+        with self._sound_lock:
+            self._sound = faded_out(self._sound, self._format)
 
     def pull(self, n_frames: int) -> bytes:
         """Return the next `n_frames` for the device: sound, reply or silence."""
@@ -216,7 +248,10 @@ class Player:
         n_bytes = n_frames * self._format.bytes_per_frame
         sound = self._next_of_sound(n_bytes) if self._sound else b""
         pcm = self._buffer.pull(n_bytes - len(sound))
-        self._unplayed.pulled(n_frames, max(0, self._buffer.played - before))
+        of_reply = max(0, self._buffer.played - before)
+        if of_reply:
+            pcm = self._gain.apply(pcm)
+        self._unplayed.pulled(n_frames, of_reply)
         return sound + pcm if sound else pcm
 
     def _next_of_sound(self, n_bytes: int) -> bytes:

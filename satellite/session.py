@@ -2,7 +2,7 @@
 
 Pure logic: it is called with microphone frames, with the driver's events, and with what the player
 did, all on the event loop; it answers at once and never waits. The states that it goes through, and
-the steps between them, are in conversation.py.
+the steps between them, are in conversation.py; what the microphone hears is for hearing.py.
 
 A *driver* is whoever runs our pipeline: a Parlour hub or Home Assistant. Parlour hubs put a `turn`
 key on their events; a driver that never does is a *stock* driver, for which two rules hold (seen
@@ -21,19 +21,20 @@ from wyoming.satellite import PauseSatellite, RunSatellite
 from wyoming.snd import Played
 from wyoming.tts import Synthesize
 from wyoming.vad import VoiceStarted, VoiceStopped
-from wyoming.wake import Detection
+from wyoming.wake import Detect, Detection
 
 from protocol.audio import SPEECH
-from protocol.extensions import Flush, Hold, Interruption, Playback, Resume, turn_of
-from satellite.barge_in import PRE_ROLL_SECONDS, SpeechDetector
+from protocol.extensions import Flush, Hold, Playback, Resume, Volume, turn_of
+from satellite.barge_in import SpeechDetector
 from satellite.config import Settings
 from satellite.conversation import Conversation
 from satellite.conversation import State as State
 from satellite.feedback import Sound
+from satellite.hearing import Hearing
 from satellite.player import Player, reply_format
 from satellite.ports import Clock, Driver
-from satellite.uplink import milliseconds
-from satellite.wake.base import WakeHit, WakeWords
+from satellite.timers import Alarm
+from satellite.wake.base import WakeWords
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -76,6 +77,16 @@ class Session:
         self._uplink, self._barge_in = self._talk.uplink, self._talk.barge_in
         self._reply = self._talk.reply
         self._echo_free = speech is not None
+        self._alarm = Alarm(
+            settings.timer,
+            player=player,
+            ring=sounds[Sound.RING],
+            clock=clock,
+            at_rest=lambda: self._talk.at_rest,
+        )
+        self._hearing = Hearing(
+            settings, talk=self._talk, wake=wake, alarm=self._alarm, echo_free=self._echo_free
+        )
         self._closed = False
         self._handlers: dict[str, Callable[[Event], None]] = {
             RunSatellite().event().type: self._on_run,
@@ -92,6 +103,10 @@ class Session:
             Flush.TYPE: self._on_flush,
             Hold.TYPE: self._on_hold,
             Resume.TYPE: self._on_resume,
+            Volume.TYPE: self._on_volume,
+            Detect().event().type: self._on_detect,
+            Detection().event().type: self._on_detection,
+            **self._alarm.handlers,
         }
 
     @property
@@ -100,102 +115,16 @@ class Session:
         return self._talk.state
 
     def close(self) -> None:
-        """Stop the watchdog; of what comes afterwards, `link_lost` is no news."""
+        """Stop the watchdog and the ring; of what comes afterwards, `link_lost` is no news."""
         self._closed = True
         self._talk.close()
+        self._alarm.close()
 
     # ---- microphone
 
     def heard(self, pcm: bytes) -> None:
         """Take the next frame of 16 kHz mono 16-bit audio."""
-        if self._talk.muted:
-            return
-        self._uplink.heard(pcm)
-        hit = self._wake.process(pcm)
-        if hit is not None and not self._streaming and not self._is_echo(hit):
-            self._woken(hit)
-        elif self._speaks_for_hub and self._barge_in.heard(pcm):
-            self._spoken_over()
-
-    def _woken(self, hit: WakeHit) -> None:
-        if hit.name == self._settings.barge_in.stop_word:
-            self._stop(hit)
-            return
-        if not self._talk.ready:
-            _LOGGER.warning("wake word %s, but no hub is connected", hit.name)
-            self._talk.sound(Sound.ERROR)
-            return
-        if self._talk.state is State.THINKING and not self._talk.parlour:
-            _LOGGER.debug("wake word ignored: the driver would hang on a second pipeline now")
-            return
-        if self._talk.state is State.SPEAKING and self._reply.orphaned:
-            self._player.flush()
-        elif self._talk.state in (State.SPEAKING, State.THINKING):
-            self._talk.barged_in = True
-            self._barge_in.settle()
-            if self._talk.parlour:
-                self._talk.hold()  # the hub decides: flush or resume
-                if self._talk.state is State.SPEAKING:
-                    self._talk.report()
-            else:
-                self._player.flush()
-        _LOGGER.info("wake word %s", hit.name)
-        self._driver.send(Detection(name=hit.name, timestamp=milliseconds(hit.position)))
-        pre_roll = round(self._settings.wake.pre_roll * SPEECH.rate)
-        self._talk.listen(State.LISTENING, hit.position - pre_roll)
-        self._talk.sound(Sound.AWAKE)
-
-    def _stop(self, hit: WakeHit) -> None:
-        """Be quiet at the stop word; where there is nothing to stop, it means nothing."""
-        if self._talk.state is State.SPEAKING:
-            turn = self._reply.turn
-            self._talk.drop_reply()
-        elif self._talk.state is State.THINKING and self._talk.parlour:
-            turn = self._talk.turn
-        else:
-            return
-        _LOGGER.info("stop word %s", hit.name)
-        if self._talk.parlour and turn is not None:
-            self._driver.send(Interruption(turn, stop=True))
-        elif not self._reply.orphaned:
-            self._driver.send(Played())  # a stock driver then knows that it is over
-        self._talk.rest()
-
-    def _is_echo(self, hit: WakeHit) -> bool:
-        """Whether it is the reply itself that says the wake word: "Say Hey Jarvis, and then ...".
-
-        Who says it over such a reply is not heard; without this, the reply would never be.
-        """
-        if self._talk.state is not State.SPEAKING or self._echo_free:
-            return False
-        phrases = [model.phrase for model in self._wake.models if model.name == hit.name]
-        echo = any(self._reply.says(phrase) for phrase in phrases)
-        if echo:
-            _LOGGER.info("wake word %s ignored: the reply says it", hit.name)
-        return echo
-
-    def _spoken_over(self) -> None:
-        """Somebody begins to speak over the reply: be quiet, and let the hub hear it."""
-        if self._reply.turn is None:
-            return
-        self._talk.hold()
-        if not self._player.held:  # it had just ended
-            return
-        _LOGGER.info("somebody speaks over the reply")
-        self._talk.report()
-        self._driver.send(Interruption(self._reply.turn))
-        self._barge_in.ask()
-        self._uplink.begin(self._uplink.now - round(PRE_ROLL_SECONDS * SPEECH.rate))
-
-    @property
-    def _speaks_for_hub(self) -> bool:
-        return (
-            self._talk.state is State.SPEAKING and self._talk.parlour and not self._reply.orphaned
-        )
-
-    @property
-    def _streaming(self) -> bool:
-        return self._talk.state in (State.LISTENING, State.FOLLOW_UP)
+        self._hearing.heard(pcm)
 
     # ---- link
 
@@ -213,13 +142,16 @@ class Session:
         """The driver is gone. What was received of a reply may still be heard.
 
         A turn that had no reply yet, or a reply that is cut off, ends in the error sound. A mute
-        outlives the link: only `run-satellite` ends it. After `close` it is our own doing.
+        outlives the link: only `run-satellite` ends it. Timers ring on. After `close` it is our own
+        doing.
         """
         if self._closed:
             return
         self._talk.ready = self._talk.parlour = False
         self._talk.turn = self._reply.turn = None
-        if self._talk.state in (State.IDLE, State.MUTED):
+        if self._talk.remote is not None:
+            self._talk.remote.stop()
+        if self._talk.at_rest:
             return
         _LOGGER.warning("hub gone while %s", self._talk.state)
         self._talk.go_on()
@@ -235,14 +167,18 @@ class Session:
         if self._talk.muted and not self._settings.muted:
             self._talk.muted = False
             self._wake.reset()
+        if self._talk.remote is not None and not self._talk.muted:
+            self._talk.remote.begin_afresh()
         if self._talk.state is State.MUTED:
             self._talk.rest()
 
     def _on_pause(self, _: Event) -> None:
-        self._talk.ready = False
         self._talk.muted = True
         self._uplink.forget()
+        if self._talk.remote is not None:
+            self._talk.remote.stop()
         self._talk.rest()
+        self._talk.ready = False
 
     def _on_transcribe(self, event: Event) -> None:
         self._talk.turn = self._note_turn(event)
@@ -256,8 +192,8 @@ class Session:
             self._talk.enter(State.LISTENING)
 
     def _on_heard_all(self, _: Event) -> None:
-        if self._streaming and not self._talk.barged_in:
-            self._uplink.end()
+        if self._talk.listening and not self._talk.barged_in:
+            self._talk.heard_all()
             self._talk.enter(State.THINKING)
             self._talk.sound(Sound.DONE)
 
@@ -275,7 +211,7 @@ class Session:
             return
         if not self._barge_in.asked or turn != self._reply.turn:
             self._barge_in.settle()
-            self._uplink.end()
+            self._talk.heard_all()
         if self._player.active and (self._reply.orphaned or turn != self._reply.turn):
             self._talk.drop_reply()
         self._reply.orphaned = self._reply.cut_off = False
@@ -300,11 +236,13 @@ class Session:
         if stale and self._talk.turn is not None:
             return
         _LOGGER.info("the driver ended the turn: %s", event.data.get("code"))
-        if self._talk.state not in (State.IDLE, State.MUTED) and not self._reply.orphaned:
+        if self._talk.remote is not None:
+            self._talk.remote.failed()
+        if not self._talk.at_rest and not self._reply.orphaned:
             self._talk.fail()
 
     def _on_flush(self, event: Event) -> None:
-        """Stop playing, report what was heard; no `played` follows.
+        """Stop playing and ringing, report what was heard; no `played` follows.
 
         It ends the turn it names, in whatever state; a newer turn, begun by barge-in, goes on.
         """
@@ -328,6 +266,7 @@ class Session:
             self._talk.turn != turn and self._talk.state is not State.SPEAKING
         )
         if not newer:
+            self._alarm.dismiss()
             self._uplink.end()
             self._talk.rest()
 
@@ -344,6 +283,17 @@ class Session:
             self._talk.barged_in = False
             self._uplink.end()
             self._talk.enter(State.SPEAKING)
+
+    def _on_volume(self, event: Event) -> None:
+        self._player.volume = Volume.from_event(event).level
+
+    def _on_detect(self, _: Event) -> None:
+        if self._talk.remote is not None:
+            self._talk.remote.waits = True
+
+    def _on_detection(self, _: Event) -> None:
+        if self._talk.remote is not None:
+            self._hearing.woken_remotely()
 
     def _note_turn(self, event: Event) -> str | None:
         turn = turn_of(event)
@@ -370,6 +320,8 @@ class Session:
         self._talk.report()
         self._driver.send(Played())
         asks = self._reply.is_question and self._settings.follow_up.enabled
+        if self._talk.remote is not None and self._talk.remote.waits and not self._talk.parlour:
+            asks = False  # its next pipeline has begun, and would hang with another one beside it
         if asks and not self._talk.muted and self._talk.ready:
             # Nobody hears the reply's end where there is no echo, but the beginning of "yes".
             early = round(_FOLLOW_UP_PRE_ROLL * SPEECH.rate) if self._echo_free else 0

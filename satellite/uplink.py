@@ -31,6 +31,11 @@ class Uplink:
         self._sent: int | None = None  # position up to which was sent; None while not streaming
 
     @property
+    def streaming(self) -> bool:
+        """Whether what is heard is sent."""
+        return self._sent is not None
+
+    @property
     def now(self) -> int:
         """Position one past the newest sample heard."""
         return self._ring.end

@@ -211,7 +211,7 @@ class Listener:
         attempt = self._attempt if self._last_words() is not None else None
         try:
             # Otherwise no time-out: the endpointer has its own, and so has speech-to-text.
-            async with asyncio.timeout_at(attempt and self._reopens_until(attempt)):
+            async with asyncio.timeout_at(self._reopens_until(attempt) if attempt else None):
                 await self._changed.wait()
         except TimeoutError:
             return

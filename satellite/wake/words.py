@@ -78,6 +78,11 @@ def open_wake(settings: WakeSettings) -> Detector:
     )
 
 
+def no_wake() -> Detector:
+    """Hear no wake words here."""
+    return Detector([], thresholds={}, refractory={})
+
+
 def _word(name: str, table: WordSettings, settings: WakeSettings) -> Word:
     model = None if table.model is None else Path(table.model).expanduser()
     program: str = table.engine or settings.engine
