@@ -364,6 +364,21 @@ class SimulatedSatellite:
         await self._note("failed", code)
 
 
+@dataclass
+class ScriptedTools:
+    """Offers the language model one thing to do, which it chooses by saying "1"."""
+
+    home: "ScriptedHome"
+    said: str
+    answer: str
+    prompt: str = "1. do it"
+    most_tokens: int = 4
+
+    def chosen(self, reply: str) -> Command | None:
+        do = lambda: self.home._act(self.said, self.answer)  # noqa: E731
+        return Command("Tool", acts=True, do=do) if reply.strip() == "1" else None
+
+
 class ScriptedHome:
     """Understands what it is told to; notes what was done, and when."""
 
@@ -375,6 +390,7 @@ class ScriptedHome:
         self.tells: dict[str, str] = {}  # without any effect
         self.asked: dict[str, str | Exception | None] = {}  # known to nobody before it is asked
         self.asks = False
+        self.tools: dict[str, ScriptedTools] = {}
         self.done: list[tuple[float, str]] = []
         self.seconds = seconds
 
@@ -385,6 +401,9 @@ class ScriptedHome:
         if said in self.acts:
             return Command("Act", acts=True, do=lambda: self._act(said, self.acts[said]))
         return None
+
+    def tools_for(self, text: str, place: Place) -> "ScriptedTools | None":
+        return self.tools.get(normalised(text))
 
     async def ask(self, text: str, place: Place) -> str | None:
         return await self._act(normalised(text), self.asked.get(normalised(text)))

@@ -6,7 +6,6 @@ before it is done, a reply before its first sound is played.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,88 +13,26 @@ from datetime import datetime
 
 from hub.config import Settings
 from hub.conversation.memory import Memory
-from hub.conversation.patience import NoAnswer, pieces_of, where
+from hub.conversation.patience import NoAnswer, pieces_of
 from hub.conversation.peer import Peer, PeerGone
 from hub.conversation.prompt import DEFAULT_PERSONA, system_prompt
 from hub.conversation.reply import write_reply
 from hub.conversation.speakable import Speakable
-from hub.conversation.turn import Mark, Outcome, Turn
-from hub.engines.base import (
-    EndOfTurn,
-    EngineError,
-    LanguageModel,
-    Message,
-    SpeechToText,
-    TextToSpeech,
-    VoiceActivity,
-)
-from hub.engines.supervisor import Supervised
+from hub.conversation.speaking import Speaking
+from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate
+from hub.conversation.turn import Mark, Turn
+from hub.engines.base import EngineError, Message
 from hub.home.base import Command, Home, HomeError, Place
 
-_LOGGER = logging.getLogger(__name__)
-
 _QUEUED_CLAUSES = 8
-LOADING_PATIENCE = 20.0  # seconds that a turn waits for an engine which is still loading
-_PLAYED_MARGIN = 5.0  # seconds that a reply may take longer to play than its speech is long
-_APOLOGY_TIMEOUT = 10.0
 _DOING_TIMEOUT = 15.0  # seconds that something may take to be done
+_TOOLS = "\N{WRENCH}"  # no room is called so
 _NOT_DONE = "Sorry, that took too long. I don't know whether it was done."
-APOLOGY = "Sorry, something went wrong. Please try again."
 NO_ANSWER = "Sorry, I have no answer to that."
-
-Watcher = Callable[[Turn, str, str], None]
-"""Told of each step of a turn as it happens: the turn, the step's name, its text or ''."""
-
-
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """One engine for each role, shared by all rooms; `turn` is None where none is wanted."""
-
-    stt: Supervised[SpeechToText]
-    llm: Supervised[LanguageModel]
-    tts: Supervised[TextToSpeech]
-    vad: Supervised[VoiceActivity]
-    turn: Supervised[EndOfTurn] | None = None
 
 
 class NothingToSay(Exception):
     """What was asked for is done, and wants no reply."""
-
-
-class Gate:
-    """Holds a reply back until its turn is confirmed: its first sound, or what it does.
-
-    Args:
-        ready: called when something waits.
-    """
-
-    def __init__(self, ready: Callable[[], None]) -> None:
-        self.ready = False  # whether something waits, or waited
-        self.acts = False  # and it will change something
-        self._on_ready = ready
-        self._opened = asyncio.Event()
-
-    def open(self) -> None:
-        """Let the reply be played."""
-        self._opened.set()
-
-    def hold(self, *, acts: bool = False) -> None:
-        """Say that something waits for it to open; `acts` if that will change something."""
-        self.ready = True
-        self.acts = self.acts or acts
-        self._on_ready()
-
-    async def opened(self) -> None:
-        """Wait for it to open, without holding anything up.
-
-        No time-out: whoever holds it bounds how long a turn may stay unconfirmed.
-        """
-        await self._opened.wait()
-
-    async def wait(self, *, acts: bool = False) -> None:
-        """Wait for it to open, ready to go on then."""
-        self.hold(acts=acts)
-        await self.opened()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +49,7 @@ class Answering:
     Args:
         engines: the models.
         settings: the hub's.
-        watch: told of each step.
+        speaking: says it aloud.
         home: does what is asked for; None where nothing can be done.
         clock: the local time.
     """
@@ -121,15 +58,15 @@ class Answering:
         self,
         engines: Engines,
         settings: Settings,
-        watch: Watcher,
+        speaking: Speaking,
         home: Home | None = None,
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._engines = engines
         self._settings = settings
-        self._watch = watch
         self._home = home
         self._clock = clock
+        self._speaking = speaking
         self.system = Message(
             "system", system_prompt(settings.llm.persona or DEFAULT_PERSONA, settings.name)
         )
@@ -157,7 +94,7 @@ class Answering:
             await self._write_aloud(turn, text, peer, memory, gate)
         else:
             await self._say_done(turn, peer, said, gate)
-        await self._finish_speech(turn, peer)
+        await self._speaking.finish(turn, peer)
 
     async def _do(self, turn: Turn, command: Command) -> str | None:
         """Do what a command asks for; return what is said of it, None where it is not one."""
@@ -187,6 +124,8 @@ class Answering:
                 command = self._asking(self._home, text, place)
             if command is not None:
                 said = await self._do(turn, command)
+            if said is None and (tool := await self._tool(turn, text, place)) is not None:
+                said = await self._do(turn, tool)
         if said is not None:
             yield said
             return
@@ -208,9 +147,17 @@ class Answering:
         """
         assert self._home is not None
         asked, ask = Gate(gate.hold), self._asking(self._home, text, place)
-        writing = turn.spawn(
-            self._write_aloud(turn, text, peer, memory, asked), "write", provisional=True
-        )
+
+        async def choose_or_write() -> None:
+            tool = await self._tool(turn, text, place)
+            if tool is not None:
+                await asked.wait()
+                if (said := await self._do(turn, tool)) is not None:
+                    await self._say_done(turn, peer, said, asked)
+                    return
+            await self._write_aloud(turn, text, peer, memory, asked)
+
+        writing = turn.spawn(choose_or_write(), "write", provisional=True)
         writing.add_done_callback(lambda _: gate.hold())  # also if it failed
         try:
             await gate.opened()
@@ -224,13 +171,39 @@ class Answering:
         turn.forget_reply()
         await self._say_done(turn, peer, said, gate)
 
+    async def _tool(self, turn: Turn, text: str, place: Place) -> Command | None:
+        """Let the language model choose what is to be done about `text`; None for nothing.
+
+        Raises:
+            EngineError: the language model failed.
+        """
+        tools = self._home.tools_for(text, place) if self._home is not None else None
+        if tools is None:
+            return None
+        llm, reply = await self._engines.llm.get(timeout=LOADING_PATIENCE), ""
+        # In a cache of its own, or the room would have to read its conversation again.
+        room = f"{turn.room} {_TOOLS}"
+        messages = [self.system, Message("user", tools.prompt)]
+        generation = llm.generate(room, messages, max_tokens=tools.most_tokens)
+        try:
+            async with aclosing(pieces_of(generation, "llm")) as pieces:
+                async for piece in pieces:
+                    reply += piece
+        except EngineError as exc:
+            if not isinstance(exc, NoAnswer):
+                self._engines.llm.failed(llm, exc)
+            raise
+        finally:
+            llm.forget(room)
+        return tools.chosen(reply)
+
     async def _say_done(self, turn: Turn, peer: Peer, said: str, gate: Gate) -> None:
         """Say what came of a command."""
         turn.mark(Mark.FIRST_CLAUSE)
         if not (words := Speakable(self._settings.language).push(said)):
             await gate.wait()
             raise NothingToSay
-        await self._say(turn, peer, said, words, gate)
+        await self._speaking.say(turn, peer, said, words, gate)
         if not turn.playback.started:
             raise EngineError("tts: made no sound")
 
@@ -301,64 +274,6 @@ class Answering:
         speakable = Speakable(self._settings.language)
         while (clause := await clauses.get()) is not None:
             if turn.is_current(clause.revision) and (words := speakable.push(clause.text)):
-                await self._say(turn, peer, clause.text, words, gate)
+                await self._speaking.say(turn, peer, clause.text, words, gate)
         if not turn.playback.started:  # no reply, or one without a word that can be said
-            await self._say(turn, peer, NO_ANSWER, NO_ANSWER, gate)
-
-    async def _say(
-        self, turn: Turn, peer: Peer, text: str, words: str, gate: Gate | None = None
-    ) -> None:
-        """Send the speech of `words`, which is how `text` is said aloud."""
-        tts = await self._engines.tts.get(timeout=LOADING_PATIENCE)
-        try:
-            speech = tts.synthesize(words, voice=self._settings.tts.voice)
-            async with aclosing(pieces_of(speech, "tts")) as pieces:
-                first = True
-                async for pcm in pieces:
-                    if not pcm:
-                        continue
-                    if first:
-                        first = False
-                        if not turn.playback.started:
-                            turn.mark(Mark.AUDIO_READY)
-                            if gate is not None:
-                                await gate.wait()
-                            await peer.audio_start(turn, tts.format)
-                        await peer.clause(turn, text)
-                        self._watch(turn, "clause", text)
-                        turn.playback.begin_clause(text, tts.format)
-                    await peer.audio(turn, pcm)
-                    turn.playback.sent(len(pcm))
-                    turn.mark(Mark.FIRST_AUDIO_SENT)
-                if not first:
-                    turn.playback.end_clause()
-        except EngineError as exc:
-            self._engines.tts.failed(tts, exc)
-            raise
-
-    async def _finish_speech(self, turn: Turn, peer: Peer) -> None:
-        """Say that all is sent, and wait until it was played."""
-        await peer.audio_stop(turn)
-        self._watch(turn, "sent", "")
-        if not await turn.playback.wait(_PLAYED_MARGIN):
-            _LOGGER.debug("turn %s: the peer did not say when it had played", turn.id)
-
-    async def apologise(self, turn: Turn, peer: Peer) -> None:
-        """Say aloud that it failed; where even that fails, send an error. Ends the turn.
-
-        Raises:
-            PeerGone: the peer went.
-        """
-        turn.fail()  # an apology that is interrupted is no answer either
-        try:
-            async with asyncio.timeout(_APOLOGY_TIMEOUT):
-                await self._say(turn, peer, APOLOGY, APOLOGY)
-        except PeerGone:
-            raise
-        except Exception as exc:  # whatever it is, the peer must not wait for ever
-            _LOGGER.warning("turn %s: no apology: %s", turn.id, where(exc))
-        if turn.playback.started:
-            await self._finish_speech(turn, peer)
-        else:
-            await peer.failed(turn, "engine-failed", "The hub could not answer")
-        turn.end(Outcome.FAILED)
+            await self._speaking.say(turn, peer, NO_ANSWER, NO_ANSWER, gate)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.config import Settings
-from hub.conversation.answering import LOADING_PATIENCE, Engines, Gate, Watcher
 from hub.conversation.endpoint import (
     Endpointer,
     EndReason,
@@ -34,6 +33,7 @@ from hub.conversation.interruption import is_stop
 from hub.conversation.nonsense import Verdict
 from hub.conversation.patience import activity_of, answer_of
 from hub.conversation.peer import Peer
+from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate, Watcher
 from hub.conversation.turn import Mark, Turn
 from hub.conversation.understanding import Understanding, Words, same
 from hub.engines.base import EngineError

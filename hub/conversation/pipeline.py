@@ -6,20 +6,13 @@ from contextlib import aclosing
 
 from hub.config import Settings
 from hub.conversation.announcing import Announcement, play
-from hub.conversation.answering import (
-    APOLOGY,
-    LOADING_PATIENCE,
-    NO_ANSWER,
-    Answering,
-    Engines,
-    Gate,
-    NothingToSay,
-    Watcher,
-)
+from hub.conversation.answering import NO_ANSWER, Answering, NothingToSay
 from hub.conversation.listening import Listener, NothingSaid, Stopped
 from hub.conversation.memory import Memory
 from hub.conversation.patience import answer_of, where
 from hub.conversation.peer import Peer, PeerGone, SendClause
+from hub.conversation.speaking import APOLOGY, Speaking
+from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate, Watcher
 from hub.conversation.turn import Mark, Outcome, Turn
 from hub.engines.base import EngineError, Message
 from hub.engines.thread import client
@@ -53,7 +46,8 @@ class Pipeline:
         self._settings = settings
         self._watch = watch
         self._home = home
-        self._answering = Answering(engines, settings, watch, home)
+        self._speaking = Speaking(engines, settings, watch)
+        self._answering = Answering(engines, settings, self._speaking, home)
 
     @property
     def system(self) -> Message:
@@ -124,7 +118,7 @@ class Pipeline:
                 if self._failed(turn, exc):
                     turn.drop_work()
                     turn.unmark(Mark.AUDIO_READY)  # the apology has its own
-                    await self._answering.apologise(turn, peer)
+                    await self._speaking.apologise(turn, peer)
             else:
                 turn.end(Outcome.ANSWERED)
         except PeerGone as exc:

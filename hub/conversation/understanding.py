@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hub.config import Settings, spoken_language
-from hub.conversation.answering import LOADING_PATIENCE
 from hub.conversation.endpoint import Utterance
 from hub.conversation.nonsense import Verdict, judge, normalised
 from hub.conversation.partials import StablePrefix
 from hub.conversation.patience import answer_of
+from hub.conversation.stages import LOADING_PATIENCE
 from hub.conversation.wake_phrase import strip_wake_phrase
 from hub.engines.base import SpeechToText
 from hub.engines.supervisor import Supervised

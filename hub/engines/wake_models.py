@@ -7,6 +7,7 @@ are never reset, and run no .onnx models.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,7 @@ class _OpenWakeWords:
     def __init__(self, words: Sequence[Word]) -> None:
         from pyopen_wakeword import OpenWakeWordFeatures
 
+        _use_one_thread()
         self._features = OpenWakeWordFeatures.from_builtin()
         self._words = [(word.name, self._load(word)) for word in words]
         self.thresholds = {
@@ -201,6 +203,34 @@ class _OpenWakeWords:
             return OpenWakeWord.from_model(word.model)
         except (OSError, ValueError, RuntimeError) as error:
             raise EngineError(f"cannot load wake word {word.name!r}: {error}") from error
+
+
+@cache
+def _use_one_thread() -> None:
+    """Let pyopen-wakeword's models compute on the thread that asks.
+
+    The library gives each model TensorFlow Lite's default options, with which it starts four
+    threads, and lets them spin: eight more threads and twice the processor time for each stream,
+    and no result sooner.
+    """
+    import ctypes
+
+    from pyopen_wakeword.wakeword import TfLiteWakeWord
+
+    load = TfLiteWakeWord.__init__
+
+    def load_for_one_thread(self: Any, path: str | Path) -> None:
+        load(self, path)
+        lib = self.lib
+        lib.TfLiteInterpreterOptionsCreate.restype = ctypes.c_void_p
+        lib.TfLiteInterpreterOptionsSetNumThreads.argtypes = [ctypes.c_void_p, ctypes.c_int32]
+        lib.TfLiteInterpreterOptionsSetNumThreads.restype = None
+        options = lib.TfLiteInterpreterOptionsCreate()  # some bytes, for good
+        lib.TfLiteInterpreterOptionsSetNumThreads(options, 1)
+        create = lib.TfLiteInterpreterCreate
+        lib.TfLiteInterpreterCreate = lambda model, _: create(model, options)
+
+    TfLiteWakeWord.__init__ = load_for_one_thread
 
 
 def _require_tflite(path: Path) -> None:

@@ -1,7 +1,7 @@
 """Wake words for satellites that have none: microWakeWord and openWakeWord, many streams at once.
 
 Measured on one core of a 2.x GHz Xeon: a stream of microWakeWord takes 0.4 % of it and 0.1 % for
-each further word, one of openWakeWord 8 % and 0.2 %.
+each further word, one of openWakeWord 5 % and 0.2 %.
 """
 
 from collections.abc import Sequence

@@ -43,8 +43,23 @@ class Command:
     do: Callable[[], Awaitable[str | None]]
 
 
+class Tools(Protocol):
+    """What the language model may do about one sentence that nobody understood."""
+
+    @property
+    def prompt(self) -> str:
+        """What it is told instead of the person's words."""
+
+    @property
+    def most_tokens(self) -> int:
+        """How many it needs to choose."""
+
+    def chosen(self, reply: str) -> Command | None:
+        """Return what it chose, checked against what was offered; None for nothing."""
+
+
 class Home(Protocol):
-    """Whatever does things in the home; all of them, seen as one (`hub.home.everything`)."""
+    """Whatever does things in the home; all of it seen as one is `hub.home.everything`."""
 
     @property
     def abilities(self) -> frozenset[str]:
@@ -63,6 +78,12 @@ class Home(Protocol):
 
         Quick (a few milliseconds) and without any effect: it is called on transcripts that may
         turn out to be half of what they say.
+        """
+
+    def tools_for(self, text: str, place: Place) -> Tools | None:
+        """Return what may be done about a sentence; None where it is hardly about the home.
+
+        As quick, and as free of any effect, as `understand`.
         """
 
     async def ask(self, text: str, place: Place) -> str | None:

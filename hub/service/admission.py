@@ -74,6 +74,11 @@ def check_exposure(settings: LinkSettings) -> None:
             f"link.listen: other machines can reach {listen}, and it is not encrypted; write "
             f'"tls{listen[3:]}", and pair each satellite: parlour-hub pair --room NAME'
         )
+    if settings.discover and not settings.dial_plain:
+        raise ConfigError(
+            "link.discover: what is said to and by satellites that are found is not encrypted; on "
+            "a network that you trust, set link.dial_plain = true"
+        )
     for uri in settings.dial:
         if not settings.dial_plain and not is_local(uri):
             raise ConfigError(

@@ -22,6 +22,7 @@ from hub.conversation.pipeline import Engines
 from hub.conversation.understanding import bias_of
 from hub.engines.base import VAD_FRAME_BYTES, Transcript
 from hub.service.early import SPEECH_THRESHOLD, Command, Early
+from hub.service.ending import Ending, Manners
 from hub.service.request import (
     LOADING_PATIENCE,
     RequestError,
@@ -45,6 +46,7 @@ _FRAMES_BEHIND = 10  # that voice activity has still to hear, from which on noth
 # As Home Assistant has it, seconds of silence by `vad_sensitivity`.
 _SILENCE = {"relaxed": 1.25, "default": 0.7, "aggressive": 0.25}
 _COMMAND_NO_SPEECH = 15.0  # seconds to wait for somebody to begin
+_NOISE_SECONDS = 1.0  # of sound without words, from which on somebody meant something by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,15 @@ class Options:
     Args:
         language: one of the model's; "" for whichever of them it is.
         bias: names and terms, most important first.
-        silence: seconds of it that end the utterance; None leaves the end to the peer.
+        silence: seconds of it that end the utterance, as the peer wants it; None where it does not.
+        manners: how to hear the end of the utterance all the same; None leaves it to the peer.
         context: goes back with the transcript as it came.
     """
 
     language: str
     bias: tuple[str, ...] = ()
     silence: float | None = None
+    manners: Manners | None = None
     context: dict[str, Any] | None = None
 
 
@@ -102,8 +106,15 @@ class Transcriber:
         self._settings = settings
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    def request(self, event: Event, write: Write) -> "Transcription":
+    def request(
+        self, event: Event, write: Write, manners: Manners | None = None
+    ) -> "Transcription":
         """Return the request that a `transcribe` begins.
+
+        Args:
+            event: the `transcribe`.
+            write: sends to the peer.
+            manners: how to hear the end of what is said; None leaves it to the peer.
 
         Raises:
             MalformedFrame: it is not as Wyoming has it.
@@ -124,6 +135,7 @@ class Transcriber:
                 ]
             ),
             silence=None if sensitivity is None else _SILENCE.get(sensitivity, _SILENCE["default"]),
+            manners=manners,
             context=optional_object(event, "context"),
         )
         return Transcription(self, options, write)
@@ -135,11 +147,16 @@ class Transcriber:
         return check_language(asked, self._languages)
 
     async def parts(self, sound: IncomingSound, options: Options) -> AsyncGenerator[Part]:
-        """Yield what is said in `sound` as it becomes known; no words for silence and noise."""
+        """Yield what is said in `sound` as it becomes known; no words for silence and noise.
+
+        Returns at the end of the sound, or earlier, as `options.manners` has it.
+        """
         windows, chunker, rest = Windows(), Chunker(VAD_FRAME_BYTES), b""
         activity = await activity_of(self._engines.vad, timeout=LOADING_PATIENCE)
         early = Early(partial(self._transcript, options=options), self._is_free)
-        async with aclosing(early):
+        language = options.language or self._languages[0]
+        ending: Ending[Part] = Ending(self._engines.turn, self._settings, language, options.manners)
+        async with aclosing(early), aclosing(ending):  # `ending` first: it may use `early`
             async for pcm in sound:
                 frames = list(chunker.push(pcm))
                 if sound.over and len(frames) > _FRAMES_BEHIND:
@@ -150,12 +167,26 @@ class Transcriber:
                         early.finish(whole[: len(whole) - len(whole) % SPEECH.bytes_per_frame])
                 for frame in frames:
                     voice = await activity.probability(frame)
+                    await ending.push(frame, voice)
                     if (window := windows.push(frame, voice)) is not None:
                         await early.aclose()  # it heard another window
                         yield await self._part(window, None, options)
-                if sound.live:
+                if sound.live and not ending.asked:
                     early.consider(windows.sound, windows.voice)
+                    if (heard := early.heard(windows.voice)) is not None:
+                        ending.transcribed(heard.text)
                     yield Part(early.stable, options.language, final=False)
+                if ending.over and sound.paced and not early.coming(windows.voice):
+                    ending.ask(lambda: self._part(windows.so_far(), early, options))
+                if (part := ending.answer()) is not None:
+                    spoken = ending.speech_seconds
+                    if part.text or spoken is None or spoken >= _NOISE_SECONDS:
+                        yield part
+                        return
+                    ending.forget()
+            if (part := await ending.last()) is not None and part.text:
+                yield part
+                return
             window = windows.flush(rest + chunker.flush())
             yield await self._part(window, early, options)
 

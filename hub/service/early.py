@@ -14,7 +14,9 @@ SPEECH_THRESHOLD = 0.3
 """From which on a frame is speech. Lower than a turn's: here the peer says that somebody speaks."""
 
 _QUIET = 0.15  # below it a frame holds nothing that a transcript could lack
-_PAUSE_SECONDS = 0.16  # of silence, after which all that was said is transcribed
+# Of silence, after which all that was said is transcribed. With less the model took "weather" for
+# "wedding": the end of a word may be too soft for voice activity.
+_PAUSE_SECONDS = 0.3
 _LONG_SECONDS = 12.0  # of sound, from which on that takes long enough to wait for a real pause
 _LONG_PAUSE_SECONDS = 0.5
 _DRAFT_SECONDS = 0.8  # of sound between two drafts
@@ -55,6 +57,18 @@ class Early:
     def stable(self) -> str:
         """What was said so far in this window, as far as it will hardly change."""
         return self._stable.text
+
+    def heard(self, voice: list[float]) -> Transcript | None:
+        """Return the transcript of all that was said in the window, if there is one already."""
+        self._collect(voice)
+        if self._whole is None or _speech_after(voice, self._whole_frames):
+            return None
+        return self._whole
+
+    def coming(self, voice: list[float]) -> bool:
+        """Whether it is being made."""
+        self._collect(voice)
+        return self._task is not None and self._hears_all(voice)
 
     def consider(self, pcm: bytearray, voice: list[float]) -> None:
         """Begin a transcript of the window so far, if it is time to.
@@ -100,14 +114,9 @@ class Early:
         if self._last is not None:
             return await self._last
         self._collect(voice)
-        task = self._task
-        useful = not self._task_is_draft and not _speech_after(voice, self._task_frames)
-        if task is not None and useful:
+        if (task := self._task) is not None and self._hears_all(voice):
             await asyncio.wait([task])  # no time-out: what it does has one
-            self._collect(voice)
-        if self._whole is None or _speech_after(voice, self._whole_frames):
-            return None
-        return self._whole
+        return self.heard(voice)
 
     async def aclose(self) -> None:
         """Stop what is being made, and forget what was: the window is over."""
@@ -118,6 +127,10 @@ class Early:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._whole, self._whole_frames, self._drafted_frames = None, 0, 0
         self._stable = StablePrefix()
+
+    def _hears_all(self, voice: list[float]) -> bool:
+        """Whether the try that is running hears all that was said, and is no draft."""
+        return not self._task_is_draft and not _speech_after(voice, self._task_frames)
 
     def _begin(self, pcm: bytes, frames: int, *, draft: bool) -> None:
         self._task_frames, self._task_is_draft = frames, draft

@@ -15,13 +15,16 @@ class Feed(Generic[AnyStr]):
         most: bytes or letters that may wait; then `put` waits, and the peer is not read.
         timeout: seconds without anything after which the peer counts as gone.
         what: what comes in, for people.
+        least: bytes or letters that are given out at once, but at the end: a wake-up costs more
+            than a small piece is worth.
     """
 
-    def __init__(self, empty: AnyStr, most: int, timeout: float, what: str) -> None:
+    def __init__(self, empty: AnyStr, most: int, timeout: float, what: str, least: int = 1) -> None:
         self._empty: AnyStr = empty
         self._most = most
         self._timeout = timeout
         self._what = what
+        self._least = least
         self._pieces: deque[AnyStr] = deque()
         self._waiting = 0
         self._changed = asyncio.Event()
@@ -46,7 +49,8 @@ class Feed(Generic[AnyStr]):
         if piece and not self._ended:
             self._pieces.append(piece)
             self._waiting += len(piece)
-            self._changed.set()
+            if self._waiting >= self._least:
+                self._changed.set()
 
     def end(self) -> None:
         """Say that no more comes; what is waiting is still given out."""
@@ -56,26 +60,27 @@ class Feed(Generic[AnyStr]):
     def drop(self) -> None:
         """Say that no more is wanted."""
         self._pieces.clear()
+        self._waiting = 0
         self.end()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> AnyStr:
-        """Return all that is waiting.
+        """Return all that is waiting, as soon as it is enough.
 
         Raises:
             RequestError: nothing came for too long.
         """
         try:
             async with asyncio.timeout(self._timeout):
-                while not self._pieces:
-                    if self._ended:
-                        raise StopAsyncIteration
+                while self._waiting < self._least and not self._ended:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
             raise RequestError("timeout", f"no {self._what} for {self._timeout:g} s") from None
+        if not self._pieces:
+            raise StopAsyncIteration
         everything: AnyStr = self._empty.join(self._pieces)
         self._pieces.clear()
         self._waiting = 0

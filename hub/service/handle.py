@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import uuid
+from typing import Any
 
 from wyoming.event import Event
 from wyoming.handle import Handled, HandledChunk, HandledStart, HandledStop, NotHandled
@@ -17,6 +18,8 @@ from protocol.connection import ConnectionClosed, MalformedFrame, ProtocolError
 
 _MOST_TEXT = 2000  # letters; the language model's context is for all rooms
 _LONGEST_ID = 200
+# What of a context says whose memory it is, and what the room is called then.
+_IDS = {"device_id": "device", "satellite_id": "satellite", "conversation_id": "conversation"}
 _AT_ONCE = 2  # questions that the language model is given: rooms come in between
 _TURN_PATIENCE = 30.0  # seconds to wait for other questions
 NOT_READY = "Sorry, I can't answer yet. Please try again in a moment."
@@ -60,15 +63,7 @@ class Answerer:
         language = event.data.get("language")
         check_language(language if isinstance(language, str) else None, (self._language,))
         context = optional_object(event, "context")
-        named = (context or {}).get("conversation_id")
-        if not isinstance(named, str | None) or not (
-            len(named or "") <= _LONGEST_ID and (named or "").isprintable()
-        ):
-            raise MalformedFrame(
-                f"transcript: a conversation_id has at most {_LONGEST_ID} printable letters"
-            )
-        room = f"{PREFIX}conversation {named}" if named else own
-        return Question(self, text, room, context, write)
+        return Question(self, text, _room_of(context or {}, own), context, write)
 
     async def answer(self, question: "Question") -> bool:
         """Write the answer; False where there is none.
@@ -91,7 +86,8 @@ class Answerer:
             await question.failed(BUSY)
             return False
         try:
-            turn = await self._rooms.get(question.room).answer(question.text, question.send)
+            room = self._rooms.get(question.room)
+            turn = await room.answer(question.text, question.send, question.device_id)
         finally:
             self._turns.release()
         if question.lost is not None:
@@ -125,11 +121,12 @@ class Question:
         answerer: Answerer,
         text: str,
         room: str,
-        context: dict[str, object] | None,
+        context: dict[str, Any] | None,
         write: Write,
     ) -> None:
         self.text = text
         self.room = room
+        self.device_id = (context or {}).get("device_id") or None
         self.lost: Exception | None = None  # how the peer was, in mid-answer
         self._answerer = answerer
         self._context = context
@@ -169,6 +166,32 @@ class Question:
         await self._write(NotHandled(text=text, context=self._context))
         if self._said:
             await self._write(HandledStop())
+
+
+def _room_of(context: dict[str, Any], own: str) -> str:
+    """Return the room that a context names.
+
+    A satellite's memory is its room's, from one of its conversations to the next, as that of
+    our own satellites is. In writing each conversation has its own.
+
+    Raises:
+        MalformedFrame: an id is none.
+    """
+    ids: dict[str, str] = {}
+    for key in _IDS:
+        value = context.get(key)
+        if not isinstance(value, str | None) or not _is_id(value or ""):
+            raise MalformedFrame(f"transcript: {key} has at most {_LONGEST_ID} printable letters")
+        if value:
+            ids[key] = value
+    for key, what in _IDS.items():
+        if key in ids:
+            return f"{PREFIX}{what} {ids[key]}"
+    return own
+
+
+def _is_id(text: str) -> bool:
+    return len(text) <= _LONGEST_ID and text.isprintable()
 
 
 def new_conversation() -> str:

@@ -83,6 +83,11 @@ def offer_of(settings: Settings) -> Offer:
                     )
                 ],
                 supports_transcript_streaming=True,
+                requires_external_vad=not settings.service.endpointing,
+                # Whisper was trained on sound as it is: it normalises the level itself, and what
+                # noise reduction does to voices costs it words.
+                prefers_auto_gain_enabled=False,
+                prefers_noise_reduction_enabled=False,
             )
         ],
         tts=[
@@ -120,6 +125,7 @@ def _handle_program(settings: Settings) -> HandleProgram:
         version=_version(_PARLOUR),
         models=[HandleModel(**_part(llm, model, model), languages=[settings.language])],
         supports_handled_streaming=True,
+        supports_home_control=bool(settings.home_assistant.url),
     )
 
 

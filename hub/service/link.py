@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Self
 
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk
@@ -13,13 +14,17 @@ from wyoming.satellite import RunSatellite
 from wyoming.snd import Played
 from wyoming.tts import Synthesize
 from wyoming.vad import VoiceStarted, VoiceStopped
-from wyoming.wake import Detection
+from wyoming.wake import Detect, Detection
 
+from hub.conversation.announcing import Announcement
 from hub.conversation.interruption import Judge, Overheard, Ruling, is_stop
 from hub.conversation.patience import where
 from hub.conversation.peer import PeerGone
 from hub.conversation.room import Room
 from hub.conversation.turn import Mark, Outcome, Turn
+from hub.engines.base import WakeWord
+from hub.engines.supervisor import Supervised
+from hub.service.remote_wake import RemoteWake
 from protocol.audio import SPEECH, BadFormat, Converter, PcmFormat
 from protocol.connection import Connection, ConnectionClosed, MalformedFrame, ProtocolError
 from protocol.extensions import Flush, Interruption, Playback, Resume, with_turn
@@ -86,6 +91,7 @@ class SatelliteLink:
         language: of the conversation.
         judge: says whether speech over a reply interrupts it.
         stock: it is no Parlour satellite, and knows nothing of `protocol.extensions`.
+        wake: the hub's wake words, for a satellite that listens for none.
     """
 
     def __init__(
@@ -97,9 +103,13 @@ class SatelliteLink:
         judge: Judge,
         *,
         stock: bool = False,
+        wake: Supervised[WakeWord] | None = None,
     ) -> None:
         self._connection = connection
         self._room = room
+        self._remote = (
+            None if wake is None else RemoteWake(wake, room.name, self._listens, self._woken)
+        )
         self._phrases = phrases
         self._language = language
         self._judge = judge
@@ -113,21 +123,54 @@ class SatelliteLink:
         self._reply_format = SPEECH  # until a reply begins
         self._listening_since = 0.0
 
-    async def run(self) -> None:
+    async def run(self, arrived: Callable[[], Awaitable[None]]) -> None:
         """Serve the satellite until it goes; its turn goes with it.
+
+        Args:
+            arrived: called when it is accepted.
 
         Raises:
             ProtocolError: it broke the protocol.
             ConnectionClosed: it went while something was being sent to it.
         """
         await self._connection.write(RunSatellite().event())
+        await arrived()
         try:
             async for event in self._connection:
                 await self._handle(event)
         finally:
             await self._judge_no_more()
+            if self._remote is not None:
+                await self._remote.stop()
             if self._turn is not None and self._room.turn is self._turn:
                 await self._room.stop(Outcome.GONE)
+
+    async def send(self, event: Event, *, extension: bool = False) -> bool:
+        """Send the satellite an event that belongs to no turn; False where it cannot be sent.
+
+        Args:
+            event: what to send.
+            extension: whether only Parlour's own satellites know it.
+        """
+        if extension and self._stock:
+            return False
+        try:
+            await self._connection.write(event)
+        except (ConnectionClosed, ProtocolError):
+            return False
+        return True
+
+    async def announce(self, announcement: Announcement) -> Turn | None:
+        """Play an announcement, and return its turn, which is over; None while another goes on."""
+        return await self._room.announce(announcement, self, self._announces)
+
+    def _announces(self, turn: Turn) -> None:
+        """Take reports and interruptions for those of the announcement from now on."""
+        self._turn = turn
+
+    async def quiet(self) -> None:
+        """Wait until the room has no turn; whoever waits bounds it."""
+        await self._room.quiet()
 
     # -- from the satellite -------------------------------------------------------------------
 
@@ -135,6 +178,8 @@ class SatelliteLink:
         if AudioChunk.is_type(event.type):
             if (sound := self._overheard or self._sound) is not None and not sound.closed:
                 sound.push(self._to_speech(event))
+            elif self._remote is not None and self._remote.listening:
+                self._remote.push(self._to_speech(event))
         elif Detection.is_type(event.type):
             name = Detection.from_event(event).name
             self._wake_word = name if isinstance(name, str) else ""
@@ -155,6 +200,9 @@ class SatelliteLink:
             pipeline = RunPipeline.from_event(event)
         except (KeyError, ValueError) as exc:
             raise MalformedFrame("run-pipeline: no stages to begin and end at") from exc
+        if pipeline.start_stage is PipelineStage.WAKE and self._remote is not None:
+            self._remote.listen(again=pipeline.restart_on_end)
+            return
         if (pipeline.start_stage, pipeline.end_stage) != (PipelineStage.ASR, PipelineStage.TTS):
             await self._connection.write(
                 Error(
@@ -164,6 +212,14 @@ class SatelliteLink:
                 )
             )
             return
+        phrase = self._phrases.get(self._wake_word or "", self._wake_word)
+        await self._stop_before()
+        self._wake_word, self._converter = None, None
+        self._sound = _Sound()
+        self._turn = await self._room.begin(self, self._sound, phrase)
+
+    async def _stop_before(self) -> None:
+        """Stop the turn that is under way: they said the wake word again."""
         await self._judge_no_more()
         if (before := self._turn) is not None:
             # Told at once: what has to stop may take its time, if a model hangs. One that was
@@ -173,9 +229,20 @@ class SatelliteLink:
             if before.playback.started and not finished:
                 await self._connection.write(Flush(before.id))
         await self._room.stop(Outcome.INTERRUPTED)  # till then it may close its sound
-        phrase = self._phrases.get(self._wake_word or "", self._wake_word)
-        self._wake_word, self._converter = None, None
+
+    # -- the wake word of a satellite that listens for none -----------------------------------
+
+    async def _listens(self) -> None:
+        """Say that its sound is listened to for a wake word."""
+        await self._connection.write(Detect())
+
+    async def _woken(self, name: str, phrase: str, ms: int) -> None:
+        """Begin a turn: there was a wake word in its sound."""
+        assert self._remote is not None
+        await self._connection.write(Detection(name=name, timestamp=ms))
+        await self._stop_before()
         self._sound = _Sound()
+        self._sound.push(self._remote.take())
         self._turn = await self._room.begin(self, self._sound, phrase)
 
     # -- speech over a reply ------------------------------------------------------------------

@@ -3,6 +3,9 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 
 from wyoming.event import Event
 
@@ -11,6 +14,8 @@ from hub.config import Settings, state_folder
 from hub.conversation.interruption import Judge
 from hub.conversation.patience import where
 from hub.conversation.room import Rooms
+from hub.engines.base import WakeWord
+from hub.engines.supervisor import Supervised
 from hub.pairings import Pairings
 from hub.service.admission import (
     MOST_STRANGERS,
@@ -22,6 +27,7 @@ from hub.service.admission import (
     room_name,
 )
 from hub.service.dialler import SatelliteDialler
+from hub.service.discovered import Discoverer
 from hub.service.link import SatelliteLink
 from protocol.connection import Connection, Limits, MalformedFrame, ProtocolError
 from protocol.extensions import Accepted, introduction_of
@@ -38,6 +44,25 @@ _LOOK_AGAIN = 1.0  # seconds, at the pairings: what is revoked is gone within tw
 _STILL_HERE = 600.0  # seconds, after which "last seen" is written again
 
 
+async def _nobody_cares(room: str) -> None:
+    """Take no notice of a satellite that arrives."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """Who is connected as a room.
+
+    Args:
+        connection: to the satellite.
+        digest: of its token; None where it needed none.
+        link: drives it.
+    """
+
+    connection: Connection
+    digest: str | None
+    link: SatelliteLink
+
+
 class SatelliteServer:
     """Where satellites dial in, and from where those that wait for it are dialled.
 
@@ -45,12 +70,21 @@ class SatelliteServer:
         rooms: the hub's rooms.
         settings: the hub's.
         judge: says whether speech over a reply interrupts it.
+        arrived: told of each room whose satellite is there, when it can be sent something.
+        wake: the hub's wake words, for satellites that listen for none.
 
     Raises:
         ConfigError: other machines could reach it, or be reached, in plain text.
     """
 
-    def __init__(self, rooms: Rooms, settings: Settings, judge: Judge) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        settings: Settings,
+        judge: Judge,
+        arrived: Callable[[str], Awaitable[None]] = _nobody_cares,
+        wake: Supervised[WakeWord] | None = None,
+    ) -> None:
         check_exposure(settings.link)
         self._rooms = rooms
         self._judge = judge
@@ -58,7 +92,9 @@ class SatelliteServer:
         self._language = settings.language
         self._server: Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._connected: dict[str, tuple[Connection, str | None]] = {}
+        self._connected: dict[str, _Here] = {}
+        self._arrived = arrived
+        self._wake = wake
         secure = self._settings.listen.startswith("tls:")
         self._throttle = Throttle() if secure else None
         self._admission = Admission(Pairings(state_folder()) if secure else None, self._throttle)
@@ -67,6 +103,22 @@ class SatelliteServer:
     def needs_pairing(self) -> bool:
         """Whether satellites must be paired to dial in, and none is yet."""
         return self._throttle is not None and not self._admission.rooms
+
+    @property
+    def links(self) -> dict[str, SatelliteLink]:
+        """The satellites that are connected, by room."""
+        return {room: here.link for room, here in self._connected.items()}
+
+    async def send(self, room: str, event: Event, *, extension: bool = False) -> bool:
+        """Send an event to a room's satellite; False where none is there, or it does not know it.
+
+        Args:
+            room: the room's name.
+            event: what to send.
+            extension: whether only Parlour's own satellites know it.
+        """
+        here = self._connected.get(room)
+        return here is not None and await here.link.send(event, extension=extension)
 
     async def start(self) -> str:
         """Listen, and dial; return the address that is listened on.
@@ -91,7 +143,20 @@ class SatelliteServer:
         for uri in self._settings.dial:
             dialler = SatelliteDialler(uri, _LIMITS, _HEARTBEAT, self._drive_dialled)
             self._tasks.append(asyncio.create_task(dialler.run(), name=f"dial {uri}"))
+        if self._settings.discover:
+            discoverer = Discoverer(
+                _LIMITS,
+                _HEARTBEAT,
+                self._drive_dialled,
+                self._has_no_place_for,
+                plain=self._settings.dial_plain,
+            )
+            self._tasks.append(asyncio.create_task(discoverer.run(), name="discover"))
         return self._server.uri
+
+    def _has_no_place_for(self, room: str) -> bool:
+        """Tell whether a satellite that was found has to wait."""
+        return room in self._connected or len(self._connected) >= self._settings.max_satellites
 
     async def _secure(self) -> ssl.SSLContext:
         try:
@@ -122,8 +187,8 @@ class SatelliteServer:
             try:
                 if loop.time() - written > _STILL_HERE:
                     written = loop.time()
-                    for room, (_, digest) in self._connected.items():
-                        self._admission.saw(room, digest)
+                    for room, here in self._connected.items():
+                        self._admission.saw(room, here.digest)
                 changed = await self._admission.refresh() or changed
                 if changed:
                     await self._revoke()
@@ -137,9 +202,9 @@ class SatelliteServer:
     async def _revoke(self) -> None:
         """Send away whoever would not be let in now."""
         gone = [
-            (room, connection)
-            for room, (connection, digest) in self._connected.items()
-            if digest is not None and not self._admission.holds(room, digest)
+            (room, here.connection)
+            for room, here in self._connected.items()
+            if here.digest is not None and not self._admission.holds(room, here.digest)
         ]
         for room, _ in gone:
             _LOGGER.warning("%s: its pairing was revoked or made anew; sent away", room)
@@ -174,7 +239,8 @@ class SatelliteServer:
         if not isinstance(name, str):
             raise MalformedFrame("info: it names no satellite")
         room = room_name(name)
-        if self._admission.is_paired(room) or self._connected.get(room, (None, None))[1]:
+        here = self._connected.get(room)
+        if self._admission.is_paired(room) or (here is not None and here.digest):
             # It shows no token, and would hear what that room remembers.
             text = f"{room!r} is a paired satellite's room; give this satellite another name"
             await dismiss(connection, "wrong-room", text)
@@ -186,26 +252,29 @@ class SatelliteServer:
         self, connection: Connection, introduced: Introduced, *, stock: bool = False
     ) -> None:
         room, digest = introduced.room, introduced.digest
+        link = SatelliteLink(
+            connection,
+            self._rooms.get(room),
+            introduced.phrases,
+            self._language,
+            self._judge,
+            stock=stock,
+            wake=self._wake,
+        )
         older = self._connected.get(room)
-        self._connected[room] = connection, digest  # before any wait: two may come at once
+        # Before any wait: two may come at once.
+        self._connected[room] = _Here(connection, digest, link)
         self._admission.saw(room, digest)
         try:
             if older is not None:
                 # Most often the same satellite, whose old connection has not been missed yet.
-                _LOGGER.warning("%s: a newer satellite takes the place of %s", room, older[0].peer)
-                await dismiss(older[0], "replaced", f"Another satellite says that it is {room!r}")
+                before = older.connection
+                _LOGGER.warning("%s: a newer satellite takes the place of %s", room, before.peer)
+                await dismiss(before, "replaced", f"Another satellite says that it is {room!r}")
             _LOGGER.info("%s: connected from %s", room, connection.peer)
-            link = SatelliteLink(
-                connection,
-                self._rooms.get(room),
-                introduced.phrases,
-                self._language,
-                self._judge,
-                stock=stock,
-            )
-            await link.run()
+            await link.run(partial(self._arrived, room))
         finally:
-            if (latest := self._connected.get(room)) and latest[0] is connection:
+            if (latest := self._connected.get(room)) and latest.connection is connection:
                 del self._connected[room]
             self._admission.saw(room, digest)
             _LOGGER.info("%s: disconnected", room)

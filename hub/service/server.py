@@ -1,6 +1,8 @@
 """The service port: what Home Assistant and other Wyoming clients use of the hub."""
 
 import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
 
 from hub.config import Settings
 from hub.conversation.pipeline import Engines
@@ -13,9 +15,11 @@ from hub.service.info import offer_of
 from hub.service.session import Services, Session
 from hub.service.tts import Speaker
 from hub.service.wake import WakeListener
-from protocol.access import allow_list
+from protocol.access import allow_list, is_local
 from protocol.connection import Connection, Limits
+from protocol.discovery import announced, instance_name, reachable_at
 from protocol.transport import Server, serve
+from protocol.uri import Inet, parse
 
 # How long a client may rest is the session's to say: it may wait for us for longer than that.
 _LIMITS = Limits(idle_timeout=None, write_timeout=30.0)
@@ -44,6 +48,7 @@ class ServiceServer:
         self._rooms = rooms
         self._settings = settings
         self._server: Server | None = None
+        self._announced = AsyncExitStack()
         self._sessions: set[Session] = set()
 
     async def start(self) -> str:
@@ -64,6 +69,7 @@ class ServiceServer:
             Speaker(self._engines, offer.tts_languages, offer.tts_voices, settings.language),
             Answerer(self._engines, self._rooms, settings.language),
             WakeListener(self._wake),
+            settings.service.endpointing,
         )
 
         async def serve_one(connection: Connection) -> None:
@@ -83,7 +89,16 @@ class ServiceServer:
             max_connections=settings.service.max_connections + _LEAVING,
             admit=allowed,
         )
+        await self._announce(self._server.uri)
         return self._server.uri
+
+    async def _announce(self, uri: str) -> None:
+        """Let others on the network find it, where they can reach it and are to know."""
+        where = parse(uri)
+        if self._settings.service.announce and isinstance(where, Inet) and not is_local(uri):
+            name = instance_name("parlour-hub")
+            announcing = announced(name, where.port, partial(reachable_at, uri))
+            await self._announced.enter_async_context(announcing)
 
     def _has_place(self) -> bool:
         """Tell whether one more may be served.
@@ -99,6 +114,7 @@ class ServiceServer:
 
     async def close(self) -> None:
         """Stop listening, end all requests."""
+        await self._announced.aclose()
         if self._server is not None:
             await self._server.close()
         await self._rooms.close()

@@ -11,6 +11,7 @@ from hub.conversation.patience import where
 from hub.engines.base import BadInput, EngineBusy, EngineError, EngineUnavailable
 from hub.engines.thread import client
 from hub.service.asr import Transcriber, Transcription
+from hub.service.ending import KNOWING, UNKNOWING, Manners
 from hub.service.handle import Answerer, new_conversation
 from hub.service.info import Offer
 from hub.service.request import Request, RequestError, text_in
@@ -30,6 +31,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _IDLE = 300.0  # seconds that a client may rest between two requests
 _WAITING = 8  # requests that wait for the one being served; then the peer is not read
+_MOST_HOSTS = 1000  # that are remembered to have read our `info`
 _REFUSAL_TIME = 1.0  # seconds in which a peer may take the reason before the connection is closed
 
 _AUDIO = frozenset(("audio-start", "audio-chunk", "audio-stop"))
@@ -46,6 +48,7 @@ class Services:
         speaker: serves `synthesize`.
         answerer: serves `transcript`.
         listener: serves `detect`.
+        endpointing: whether to hear when somebody has finished, where a client leaves it to us.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Services:
         speaker: Speaker,
         answerer: Answerer,
         listener: WakeListener,
+        endpointing: bool,
     ) -> None:
         self.info = offer.info.event()
         self.programs = offer.programs()
@@ -63,6 +67,24 @@ class Services:
         self.speaker = speaker
         self.answerer = answerer
         self.listener = listener
+        self._endpointing = endpointing
+        self._knowing: dict[str | None, None] = {}  # hosts that have read `info`
+
+    def told(self, host: str | None) -> None:
+        """Note that a host has read our `info`."""
+        self._knowing.pop(host, None)
+        self._knowing[host] = None
+        if len(self._knowing) > _MOST_HOSTS:
+            del self._knowing[next(iter(self._knowing))]
+
+    def manners(self, host: str | None) -> Manners | None:
+        """Return how to hear the end of what a host's client sends; None leaves it to the client.
+
+        Home Assistant reads `info` on one connection and speaks on another, so hosts count.
+        """
+        if not self._endpointing:
+            return None
+        return KNOWING if host in self._knowing else UNKNOWING
 
 
 class Session:
@@ -81,6 +103,7 @@ class Session:
         self._hearing: Transcription | Listening | None = None  # takes the audio events
         self._reading: Speech | None = None  # takes the pieces of text
         self._wake_program: str | None = None
+        self._selects = False  # such a client measures, and sends whole recordings
         self._conversation = new_conversation()
         self._asked = False
         self._heard = False  # the sound of some request
@@ -123,9 +146,10 @@ class Session:
             asyncio.create_task(self._read(), name=f"read {self._connection.peer}"),
             asyncio.create_task(self._work(), name=f"serve {self._connection.peer}"),
             asyncio.create_task(self._displacement(), name=f"place {self._connection.peer}"),
+            asyncio.create_task(self._rest(), name=f"rest {self._connection.peer}"),
         ]
         try:
-            # No time-out: `_read` ends a connection that rests for too long.
+            # No time-out: `_rest` ends a connection that rests for too long.
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
@@ -148,15 +172,19 @@ class Session:
             self._serving = False
             self._active_at = asyncio.get_running_loop().time()
 
+    async def _rest(self) -> None:
+        """End a connection that rests for too long; a time-out for each event would cost more."""
+        loop = asyncio.get_running_loop()
+        while True:
+            since = self.resting_since
+            left = _IDLE if since is None else since + _IDLE - loop.time()
+            if left <= 0:
+                raise RequestError("idle", f"no request for {_IDLE:g} s")
+            await asyncio.sleep(left)
+
     async def _read(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(_IDLE):
-                    event = await self._connection.read()
-            except TimeoutError:
-                if self._serving or not self._requests.empty():
-                    continue  # the peer waits for us, not we for it
-                raise RequestError("idle", f"no request for {_IDLE:g} s") from None
+            event = await self._connection.read()  # no time-out: `_rest` has one
             self._active_at = asyncio.get_running_loop().time()
             await self._take(event)
 
@@ -165,6 +193,7 @@ class Session:
         match event.type:
             case "describe":
                 await write(services.info)
+                services.told(self._connection.host)
             case "select-program":
                 self._select(text_in(event, "name", most=200))
             case "transcribe" | "detect":
@@ -201,7 +230,8 @@ class Session:
         if event.type == "detect":
             request = services.listener.request(event, self._wake_program, write)
         else:
-            request = services.transcriber.request(event, write)
+            manners = None if self._selects else services.manners(self._connection.host)
+            request = services.transcriber.request(event, write, manners)
         await self._begin(request)
         self._hearing, self._heard = request, True
 
@@ -231,6 +261,7 @@ class Session:
                 "unknown-program",
                 f"no program {name!r} here, only: {', '.join(sorted(self._services.programs))}",
             )
+        self._selects = True
         if name in self._services.wake_programs:
             self._wake_program = name
         # Of the other kinds there is one program each.

@@ -50,6 +50,10 @@ class Windows:
         """The probability of speech in each frame of it."""
         return self._voice
 
+    def so_far(self) -> Window:
+        """Return what was collected and not given out; it stays here, too."""
+        return Window(bytes(self._sound), list(self._voice))
+
     def push(self, frame: bytes, voice: float) -> Window | None:
         """Take a frame and the probability of speech in it; return the window that is full."""
         self._sound += frame

@@ -71,7 +71,7 @@ async def test_at_the_end_of_the_sound_the_transcript_of_the_pause_before_it_is_
 
 async def test_one_that_is_being_made_is_waited_for():
     mic = Microphone(took=0.5)
-    await mic.hear(speech(0.6) + quiet(0.3))
+    await mic.hear(speech(0.6) + quiet(0.4))
     transcript, took = await mic.final()
     assert transcript is not None
     assert 0 < took < 0.5

@@ -67,6 +67,40 @@ async def test_without_an_id_a_conversation_lasts_as_long_as_its_connection():
         assert [said_before(prompt) for prompt in prompts] == [[], ["first"], [], ["first"]]
 
 
+@pytest.mark.parametrize("key", ["device_id", "satellite_id"])
+async def test_a_satellites_next_conversation_goes_on_where_the_one_before_it_ended(key):
+    asked = (("first", "a", "hall"), ("other", "b", "den"), ("second", "c", "hall"))
+    async with service_port() as port:
+        for text, conversation, place in asked:
+            async with port.client() as client:
+                await client.send(ask(text, conversation, **{key: place}))
+                await client.expect("handled")
+        async with port.client() as client:  # an id of one kind is none of another
+            await client.send(ask("third", "hall"))
+            await client.expect("handled")
+        prompts = port.bench.llm.prompts
+        assert [said_before(prompt) for prompt in prompts] == [[], [], ["first"], []]
+
+
+async def test_a_device_is_one_room_whether_its_satellite_is_named_or_not():
+    async with service_port() as port, port.client() as client:
+        for text, ids in (
+            ("first", {"device_id": "d1", "satellite_id": "assist_satellite.hall"}),
+            ("second", {"device_id": "d1"}),
+        ):
+            await client.send(ask(text, "c", **ids))
+            await client.expect("handled")
+        assert said_before(port.bench.llm.prompts[-1]) == ["first"]
+
+
+@pytest.mark.parametrize("key", ["device_id", "satellite_id", "conversation_id"])
+@pytest.mark.parametrize("bad", [7, "x" * 201, "a\nb", ["a"]])
+async def test_an_id_that_is_none_is_refused(key, bad):
+    async with service_port() as port, port.client() as client:
+        await client.send(Transcript("hello", {key: bad}, "en"))
+        assert key in await client.refused("malformed")
+
+
 async def test_no_conversation_is_a_satellites_room():
     async with service_port() as port, port.client() as client:
         await client.send(ask("hello there", "kitchen"))

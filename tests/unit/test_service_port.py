@@ -5,15 +5,23 @@ import logging
 import time
 
 import pytest
-from scripted import VOICE
+from scripted import QUIET, VOICE
 from service_port import ScriptedWake, quick, service_port
 from wyoming.asr import Transcribe
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 from wyoming.event import Event
 from wyoming.info import Describe, Info, SelectProgram
 from wyoming.tts import Synthesize
 
-from hub.config import ServiceSettings, Settings, SttSettings, WakeSettings
+from hub.config import (
+    HomeAssistantSettings,
+    ServiceSettings,
+    Settings,
+    SttSettings,
+    TurnSettings,
+    WakeSettings,
+)
 from hub.engines.base import EngineError
 from hub.engines.supervisor import Supervised
 from hub.service import session
@@ -43,7 +51,9 @@ def test_the_info_is_complete_and_read_by_a_stock_client():
                 assert artefact.attribution.name
             assert all(part.languages for part in parts)
     assert info.asr[0].supports_transcript_streaming
-    assert info.asr[0].requires_external_vad  # else Home Assistant would never end a command
+    assert not info.asr[0].requires_external_vad
+    assert not info.asr[0].prefers_noise_reduction_enabled
+    assert not info.handle[0].supports_home_control
     assert info.asr[0].version
     assert info.tts[0].supports_synthesize_streaming
     assert info.handle[0].supports_handled_streaming
@@ -51,6 +61,14 @@ def test_the_info_is_complete_and_read_by_a_stock_client():
     assert {"Hey Jarvis", "Alexa"} <= {m.phrase for m in info.wake[0].models}
     wake = Settings(wake=WakeSettings(engine="openwakeword"))
     assert offer_of(wake).info.wake[0].name == "openwakeword"  # Home Assistant takes the first
+
+
+def test_the_info_says_what_depends_on_the_settings():
+    home = HomeAssistantSettings(url="http://127.0.0.1:8123")
+    settings = Settings(service=ServiceSettings(endpointing=False), home_assistant=home)
+    info = offer_of(settings).info
+    assert info.asr[0].requires_external_vad  # else Home Assistant would never end a command
+    assert info.handle[0].supports_home_control
 
 
 def test_a_model_in_a_folder_is_named_without_its_path():
@@ -221,3 +239,48 @@ async def test_a_client_that_rests_makes_place_for_another():
             assert (await silent.expect("error")).data["code"] == "too-many-connections"
         await busy.send(Describe())
         await busy.expect("info")
+
+
+async def speak_live(client, frames) -> None:
+    """Send 20 ms frames as a microphone does."""
+    clock = asyncio.get_running_loop()
+    began = clock.time()
+    await client.send(Transcribe(language="en"), AudioStart(16000, 2, 1))
+    for number, frame in enumerate(frames, 1):
+        await client.send(AudioChunk(16000, 2, 1, frame))
+        await asyncio.sleep(began + 0.02 * number - clock.time())
+
+
+@pytest.mark.parametrize(
+    ("described", "selects", "endpointing", "ends"),
+    [
+        (True, False, True, True),
+        (False, False, True, False),  # it does not know, and may go on
+        (True, True, True, False),
+        (True, False, False, False),
+    ],
+)
+async def test_a_command_ends_before_its_sound_where_the_client_waits_for_that(
+    described, selects, endpointing, ends
+):
+    service = ServiceSettings(listen="tcp://127.0.0.1:0", endpointing=endpointing)
+    bench = quick(settings=Settings(service=service, turn=TurnSettings()))
+    async with service_port(bench) as port:
+        if described:  # on a connection of its own, as Home Assistant does
+            async with port.client() as client:
+                await client.send(Describe())
+                await client.expect("info")
+        async with port.client() as client:
+            if selects:
+                await client.send(SelectProgram("faster-whisper"))
+            await speak_live(client, [*[VOICE] * 50, *[QUIET] * 60])
+            if not ends:
+                with pytest.raises(TimeoutError):
+                    await client.expect("transcript", timeout=0.1)
+                await client.send(AudioStop())
+            assert (await client.expect("transcript")).data["text"] == "turn on the lamp please"
+            await client.expect("transcript-stop")
+            # What still comes is thrown away, and the next request is served.
+            await client.send(AudioChunk(16000, 2, 1, VOICE), AudioStop(), Transcribe())
+            await client.send_sound(*[VOICE] * 50)
+            await client.expect("transcript-stop")

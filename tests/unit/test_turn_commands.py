@@ -10,6 +10,7 @@ from scripted import (
     ScriptedHome,
     ScriptedLlm,
     ScriptedStt,
+    ScriptedTools,
     SimulatedSatellite,
     Speech,
     now,
@@ -29,6 +30,7 @@ BEDROOM = "turn on the lamp in the bedroom"
 TIMERS = "how long is left"
 PERU = "what is the capital of peru"
 MOVIES = "it is movie night"
+DARK = "it is so dark"
 
 
 async def bench_of(*, asks: bool = False, **turn) -> Bench:
@@ -162,6 +164,39 @@ async def test_an_intent_engine_that_knows_nothing_and_a_model_that_fails_are_ap
     turn, satellite = await bench.say(Speech(0.5, 1.5, PERU))
     assert "something went wrong" in satellite.texts("clause")[0]
     assert turn.outcome is Outcome.FAILED
+
+
+async def test_what_the_model_chooses_is_done_once_after_the_intent_engine_was_asked():
+    bench = await bench_of(asks=True)
+    bench.home.tools = {DARK: ScriptedTools(bench.home, DARK, "The lamp is on.")}
+    bench.llm.answer = lambda said: "1" if said == "1. do it" else "Is it?"
+    turn, satellite = await bench.say(Speech(0.5, 1.5, DARK))
+    assert satellite.texts("clause") == ["The lamp is on."]
+    assert [said for _, said in bench.home.done] == [DARK]
+    assert bench.home.done[0][0] > turn.record.marks[Mark.CONFIRMED] + bench.home.seconds - 0.01
+    assert turn.record.intent == "Tool"
+    bench.home.asked = {DARK: "Home Assistant did it."}
+    _, satellite = await bench.say(Speech(0.5, 1.5, DARK))
+    assert satellite.texts("clause") == ["Home Assistant did it."]
+    assert len(bench.home.done) == 2
+
+
+async def test_what_the_model_chooses_is_dropped_when_they_go_on():
+    bench = await bench_of(asks=True)
+    bench.home.tools = {DARK: ScriptedTools(bench.home, DARK, "The lamp is on.")}
+    bench.llm.answer = lambda said: "1" if said == "1. do it" else "Is it?"
+    speech = (Speech(0.5, 1.5, DARK, finished=False), Speech(2.3, 3.0, "in this cave"))
+    await bench.say(*speech)
+    assert not bench.home.done
+
+
+async def test_a_model_that_chooses_nothing_answers_in_words():
+    bench = await bench_of(asks=True)
+    bench.home.tools = {DARK: ScriptedTools(bench.home, DARK, "The lamp is on.")}
+    bench.llm.answer = lambda said: "0" if said == "1. do it" else "Then close your eyes."
+    _, satellite = await bench.say(Speech(0.5, 1.5, DARK))
+    assert satellite.texts("clause") == ["Then close your eyes."]
+    assert not bench.home.done
 
 
 async def test_names_in_the_home_are_expected_by_speech_to_text():

@@ -1,0 +1,102 @@
+"""Says a reply aloud, and what to say where there is none."""
+
+import asyncio
+import logging
+from contextlib import aclosing
+
+from hub.config import Settings
+from hub.conversation.patience import pieces_of, where
+from hub.conversation.peer import Peer, PeerGone
+from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate, Watcher
+from hub.conversation.turn import Mark, Outcome, Turn
+from hub.engines.base import EngineError
+
+_LOGGER = logging.getLogger(__name__)
+
+_PLAYED_MARGIN = 5.0  # seconds that a reply may take longer to play than its speech is long
+_APOLOGY_TIMEOUT = 10.0
+APOLOGY = "Sorry, something went wrong. Please try again."
+
+
+class Speaking:
+    """Speaks replies; holds no state of any of them.
+
+    Args:
+        engines: the models.
+        settings: the hub's.
+        watch: told of each step.
+    """
+
+    def __init__(self, engines: Engines, settings: Settings, watch: Watcher) -> None:
+        self._engines = engines
+        self._settings = settings
+        self._watch = watch
+
+    async def say(
+        self, turn: Turn, peer: Peer, text: str, words: str, gate: Gate | None = None
+    ) -> None:
+        """Send the speech of `words`, which is how `text` is said aloud.
+
+        The first of a reply waits for `gate` to open.
+
+        Raises:
+            PeerGone: the peer went.
+            EngineError: the voice failed, and its supervisor knows.
+        """
+        tts = await self._engines.tts.get(timeout=LOADING_PATIENCE)
+        try:
+            speech = tts.synthesize(words, voice=self._settings.tts.voice)
+            async with aclosing(pieces_of(speech, "tts")) as pieces:
+                first = True
+                async for pcm in pieces:
+                    if not pcm:
+                        continue
+                    if first:
+                        first = False
+                        if not turn.playback.started:
+                            turn.mark(Mark.AUDIO_READY)
+                            if gate is not None:
+                                await gate.wait()
+                            await peer.audio_start(turn, tts.format)
+                        await peer.clause(turn, text)
+                        self._watch(turn, "clause", text)
+                        turn.playback.begin_clause(text, tts.format)
+                    await peer.audio(turn, pcm)
+                    turn.playback.sent(len(pcm))
+                    turn.mark(Mark.FIRST_AUDIO_SENT)
+                if not first:
+                    turn.playback.end_clause()
+        except EngineError as exc:
+            self._engines.tts.failed(tts, exc)
+            raise
+
+    async def finish(self, turn: Turn, peer: Peer) -> None:
+        """Say that all is sent, and wait until it was played.
+
+        Raises:
+            PeerGone: the peer went.
+        """
+        await peer.audio_stop(turn)
+        self._watch(turn, "sent", "")
+        if not await turn.playback.wait(_PLAYED_MARGIN):
+            _LOGGER.debug("turn %s: the peer did not say when it had played", turn.id)
+
+    async def apologise(self, turn: Turn, peer: Peer) -> None:
+        """Say aloud that it failed; where even that fails, send an error. Ends the turn.
+
+        Raises:
+            PeerGone: the peer went.
+        """
+        turn.fail()  # an apology that is interrupted is no answer either
+        try:
+            async with asyncio.timeout(_APOLOGY_TIMEOUT):
+                await self.say(turn, peer, APOLOGY, APOLOGY)
+        except PeerGone:
+            raise
+        except Exception as exc:  # whatever it is, the peer must not wait for ever
+            _LOGGER.warning("turn %s: no apology: %s", turn.id, where(exc))
+        if turn.playback.started:
+            await self.finish(turn, peer)
+        else:
+            await peer.failed(turn, "engine-failed", "The hub could not answer")
+        turn.end(Outcome.FAILED)

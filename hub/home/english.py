@@ -1,0 +1,142 @@
+"""English commands made plain before they are recognised: politeness off, durations in seconds."""
+
+import re
+
+_DROPPED = re.compile(r"\b(?:um+|uh+|er|erm|please|for me)\b")
+_BEFORE = re.compile(
+    r"^(?:(?:hey|hi|hello|okay|ok|so|well|now|and|then|alright|all right|right|actually|yes|yeah"
+    r"|no|oh|sorry|parlour|parlor|just|go ahead and|i want you to|i would like you to"
+    r"|i'd like you to|i need you to|can you|could you|would you|will you|can we|can i|could i"
+    r"|may i|let's|let us"
+    r"|i want to|i would like to|i'd like to|thanks|thank you) )+"
+)
+_BEHIND = re.compile(
+    r"(?: (?:please|thanks|thank you|okay|ok|now|right now|will you|would you|can you|could you"
+    r"|then|mate|dear|parlour|parlor))+$"
+)
+_HEARD = (  # how Whisper's smallest model writes it, now and then
+    (re.compile(r"^(?:sat|sit|said|set) (?:at|up|a|the|up a|it) (?=(?:\w+ ){0,4}timer)"), "set a "),
+    (re.compile(r"\btime or\b"), "timer"),
+    (re.compile(r"\bcount down\b"), "countdown"),
+    (re.compile(r"\b(?:a second|another|a new|one more|a further) (?=(?:\S+ )?timer)"), "a "),
+)
+
+_ONES = re.findall(
+    r"\w+",
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    " sixteen seventeen eighteen nineteen",
+)
+_TENS = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
+_VALUES = {word: value for value, word in enumerate(_ONES)}
+_VALUES |= {word: 10 * value for value, word in enumerate(_TENS, 2)}
+_SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(_ONES[1:10])}))?|{'|'.join(_ONES[::-1])})"
+_NUMBER = (
+    rf"(?:\d+(?:\.\d+)?|(?:(?:a|{'|'.join(_ONES[1:10])}) )?hundred(?:(?: and)? {_SMALL})?|{_SMALL})"
+)
+_FRACTIONS = {
+    "a half": 0.5,
+    "half": 0.5,
+    "1/2": 0.5,
+    "a quarter": 0.25,
+    "1/4": 0.25,
+    "three quarters": 0.75,
+    "3/4": 0.75,
+}
+_FRACTION = "a half|a quarter|three quarters|half|1/2|1/4|3/4"
+_UNITS = {"h": 3600, "m": 60, "s": 1}
+_UNIT = r"(?P<unit>hours?|hrs?|minutes?|mins?|seconds?|secs?)"
+_PART = re.compile(
+    r"(?<![\w.:'/-])(?:another (?!h|min|sec)|an extra |an additional )?"
+    r"(?:(?P<part>(?:a )?half(?: an?)?|(?:a )?quarter(?: of an?)|three quarters of an?"
+    r"|1/2|1/4|3/4)"
+    rf"|(?P<count>{_NUMBER})(?:(?: and)? (?P<more>{_FRACTION}))?"
+    r"|(?P<article>(?:a )?couple(?: of)?|another|an|a))"
+    r"(?: more| extra| additional)?"
+    rf"[ -]?{_UNIT}(?: and (?P<after>a half|a quarter|three quarters))?\b"
+)
+_PERCENT = re.compile(rf"\b({_NUMBER}) percent\b")
+_JOINT = re.compile(r"(?:\s*,)?(?: and)? ")
+
+
+def plain(text: str) -> str:
+    """Return a command in lower case without punctuation and politeness."""
+    words = text.lower().replace("\u2019", "'").replace("%", " percent ")
+    words = words.replace("\u00bd", " 1/2").replace("\u00bc", " 1/4")
+    words = re.sub(r"(?<!\d)[.,:](?!\d)|[.,:](?!\d)|[!?;\"()\u2026]|--+", " ", words)
+    words = " ".join(_DROPPED.sub(" ", words).split())
+    before = ""
+    while before != words:
+        before = words
+        words = _BEFORE.sub("", words)
+        words = _BEHIND.sub("", words)
+    for pattern, meant in _HEARD:
+        words = pattern.sub(meant, words)
+    return words
+
+
+def in_seconds(words: str) -> str:
+    """Return plain words with durations in seconds, and percentages, in digits.
+
+    "A timer for an hour and a half" is "a timer for 5400 seconds".
+    """
+    found: list[str] = []
+    at = 0
+    while (match := _PART.search(words, at)) is not None:
+        found.append(words[at : match.start()])
+        total, at = _seconds_of(match), match.end()
+        while joint := _JOINT.match(words, at):  # "1 hour and 20 minutes", "2 minutes, 5 seconds"
+            following = _PART.match(words, joint.end())
+            if following is None or _size(following) >= _size(match):
+                break
+            match = following
+            total, at = total + _seconds_of(match), match.end()
+        found.append(f"{round(total)} seconds")
+    told = "".join([*found, words[at:]])
+    return _PERCENT.sub(lambda match: f"{round(_number(match[1]))} percent", told)
+
+
+def _size(part: re.Match[str]) -> int:
+    return _UNITS[part["unit"][0]]
+
+
+def _seconds_of(part: re.Match[str]) -> float:
+    if part["part"]:
+        words = part["part"]
+        count = 0.75 if "three" in words or "3/4" in words else 0.25
+        count = 0.5 if "half" in words or "1/2" in words else count
+    elif part["article"]:
+        count = 2.0 if "couple" in part["article"] else 1.0
+    else:
+        count = _number(part["count"]) + _FRACTIONS.get(part["more"] or "", 0.0)
+    count += _FRACTIONS.get(part["after"] or "", 0.0)
+    return count * _size(part)
+
+
+def _number(words: str) -> float:
+    if words[0].isdigit():
+        return float(words)
+    total = 0
+    for word in re.findall(r"[a-z]+", words):
+        if word == "hundred":
+            total = 100 * max(1, total)
+        else:
+            total += _VALUES.get(word, 1 if word == "a" else 0)
+    return float(total)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as it is said: "1 hour and 20 minutes"."""
+    parts = _parts(seconds)
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def kind(seconds: float) -> str:
+    """Return a duration as it stands before a thing: "1 hour 20 minute"."""
+    return " ".join(part.rstrip("s") for part in _parts(seconds))
+
+
+def _parts(seconds: float) -> list[str]:
+    whole = max(0, round(seconds))
+    counts = ((whole // 3600, "hour"), (whole // 60 % 60, "minute"), (whole % 60, "second"))
+    parts = [f"{count} {unit}{'s' if count != 1 else ''}" for count, unit in counts if count]
+    return parts or ["0 seconds"]

@@ -1,0 +1,136 @@
+"""What the built-in commands keep over a restart: timers and volumes, in the hub's SQLite file."""
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hub.store import open_database
+
+_LOGGER = logging.getLogger(__name__)
+
+_CLOSE_TIMEOUT = 5.0  # seconds
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS timers (
+    id TEXT PRIMARY KEY,
+    room TEXT NOT NULL,
+    name TEXT NOT NULL,
+    seconds REAL NOT NULL,    -- for which it was set
+    left REAL NOT NULL,       -- seconds, at the moment `at`; below 0 it has run out
+    at REAL NOT NULL,         -- seconds since the epoch
+    paused INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS volumes (room TEXT PRIMARY KEY, level REAL NOT NULL) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTimer:
+    """One row; see the schema."""
+
+    id: str
+    room: str
+    name: str
+    seconds: float
+    left: float
+    at: float
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All that is kept."""
+
+    timers: tuple[KeptTimer, ...] = ()
+    volumes: dict[str, float] = field(default_factory=dict)  # by room
+
+
+class Keeper:
+    """Writes the newest state from a task of its own; a disk that fails costs no command.
+
+    Args:
+        path: the database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._newest: Kept | None = None  # that is still to be written
+        self._changed = asyncio.Event()
+        self._written = asyncio.Event()
+        self._written.set()
+        self._task: asyncio.Task[None] | None = None
+        self.problem = ""  # why nothing is kept, in words for people
+
+    async def load(self) -> Kept:
+        """Return what was kept, nothing where it cannot be read; begin to write what `keep` has."""
+        kept = await asyncio.to_thread(self._read)
+        self._task = asyncio.create_task(self._write(), name="keeper")
+        return kept
+
+    def keep(self, state: Kept) -> None:
+        """Have `state` written, in the place of all that was before; never waits, never raises."""
+        self._newest = state
+        self._written.clear()
+        self._changed.set()
+
+    async def close(self) -> None:
+        """Write what waits, then stop."""
+        if self._task is None:
+            return
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._written.wait()
+        except TimeoutError:
+            _LOGGER.warning("%s: the disk does not keep up; timers may be lost", self._path)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _write(self) -> None:
+        while True:
+            await self._changed.wait()  # no time-out: there may be nothing to keep for days
+            self._changed.clear()
+            state, self._newest = self._newest, None
+            if state is not None:
+                await asyncio.to_thread(self._replace, state)
+            if self._newest is None:
+                self._written.set()
+
+    # -- on a thread --------------------------------------------------------------------------
+
+    def _read(self) -> Kept:
+        try:
+            with closing(open_database(self._path, _SCHEMA)) as connection:
+                timers = connection.execute(
+                    "SELECT id, room, name, seconds, left, at, paused FROM timers"
+                ).fetchall()
+                volumes = dict(connection.execute("SELECT room, level FROM volumes").fetchall())
+        except (sqlite3.Error, OSError) as exc:
+            self._report(str(exc))
+            return Kept()
+        return Kept(tuple(_timer(*row) for row in timers), volumes)
+
+    def _replace(self, state: Kept) -> None:
+        rows = [(t.id, t.room, t.name, t.seconds, t.left, t.at, t.paused) for t in state.timers]
+        try:
+            with closing(open_database(self._path, _SCHEMA)) as connection, connection:
+                connection.execute("DELETE FROM timers")
+                connection.executemany("INSERT INTO timers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                connection.execute("DELETE FROM volumes")
+                connection.executemany("INSERT INTO volumes VALUES (?, ?)", state.volumes.items())
+        except (sqlite3.Error, OSError, ValueError) as exc:  # ValueError: text that is no Unicode
+            self._report(str(exc))
+        else:
+            self.problem = ""
+
+    def _report(self, problem: str) -> None:
+        if problem != self.problem:
+            _LOGGER.warning("timers would not survive a restart: %s: %s", self._path, problem)
+        self.problem = problem
+
+
+def _timer(
+    id_: str, room: str, name: str, seconds: float, left: float, at: float, paused: int
+) -> KeptTimer:
+    return KeptTimer(id_, room, name, seconds, left, at, bool(paused))

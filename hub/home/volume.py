@@ -1,0 +1,68 @@
+"""How loud each room's satellite plays; kept by the hub, since a satellite forgets."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from wyoming.event import Event
+
+from hub.home.base import HomeError
+from protocol.extensions import Volume
+
+_STEP = 0.15  # of full volume: "louder"
+_LEAST = 0.05  # a satellite that is silent could not even be asked to be louder
+
+SendLevel = Callable[[str, Event], Awaitable[bool]]
+"""Sends an event that only Parlour's own satellites know; whether one is there."""
+
+
+class Volumes:
+    """The volume of each room, 0 to 1; 1 is as loud as the satellite is set up to be.
+
+    Args:
+        send: tells a room's satellite.
+        changed: told when there is something to keep.
+    """
+
+    def __init__(self, send: SendLevel, changed: Callable[[], None]) -> None:
+        self._send = send
+        self._changed = changed
+        self._levels: dict[str, float] = {}
+
+    def kept(self) -> dict[str, float]:
+        """Return all volumes as they are to be kept."""
+        return dict(self._levels)
+
+    def start(self, kept: Mapping[str, float]) -> None:
+        """Take the volumes that were kept."""
+        self._levels = {**kept, **self._levels}
+
+    async def arrived(self, room: str) -> None:
+        """Tell a satellite that has come back how loud it is."""
+        if (level := self._levels.get(room)) is not None:
+            await self._send(room, Volume(round(level, 3)).event())
+
+    async def set(self, room: str, level: float) -> str:
+        """Set a room's volume, and return what is said of it.
+
+        Raises:
+            HomeError: its satellite has none that could be set.
+        """
+        level = min(1.0, max(_LEAST, level))
+        if not await self._send(room, Volume(round(level, 3)).event()):
+            raise HomeError("I can't change the volume of this satellite.")
+        self._levels[room] = level
+        self._changed()
+        return f"Volume {round(level * 100)} percent."
+
+    async def step(self, room: str, by: float | None, *, up: bool) -> str:
+        """Make a room louder or quieter, by some share of full volume or by a step.
+
+        Raises:
+            HomeError: its satellite has none that could be set, or that is all there is.
+        """
+        level = self._levels.get(room, 1.0)
+        if up and level >= 1.0:
+            raise HomeError("This is as loud as I get.")
+        if not up and level <= _LEAST:
+            raise HomeError("This is as quiet as I get.")
+        step = _STEP if by is None else by
+        return await self.set(room, level + (step if up else -step))

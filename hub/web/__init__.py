@@ -1,0 +1,1 @@
+"""What the hub offers over HTTP."""
