@@ -4,10 +4,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 TEST_MODELS := whisper-tiny.en qwen2.5-coder-0.5b-instruct-q4_k_m smart-turn-v3.2
 
-.PHONY: help setup mic models demo run test test-long lint bench clean
+.PHONY: help setup mic models demo run test test-long test-homeassistant lint bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv with all that Parlour needs (once; then it takes no time)
 	@deploy/setup.sh
@@ -35,13 +35,18 @@ lint: setup ## ruff, mypy --strict, import rules
 test: setup lint ## every check, and every test but those of test-long
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@deploy/test_tools.sh
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/bench -m "not long" || { echo "make test: tests failed (see above)"; exit 1; }
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/bench --ignore=tests/homeassistant -m "not long" || { echo "make test: tests failed (see above)"; exit 1; }
 
 test-long: setup ## what takes minutes: hostile peers, killed processes, two machines with a bad network
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@deploy/test_tools.sh
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e -m long || { echo "make test-long: tests failed (see above)"; exit 1; }
 	@$(BIN)/python -m pytest -q tests/e2e/test_turn_processes.py tests/e2e/test_many_rooms.py tests/e2e/test_kills.py -m "not local" --distant --maxfail 3 || { echo "make test-long: tests of two machines failed (see above)"; exit 1; }
+
+test-homeassistant: setup ## hub and satellite with a real Home Assistant, made in ~/.cache (HOME_ASSISTANT=2026.11.0 for that one, as root)
+	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
+	@deploy/home_assistant.sh >/dev/null || { echo "make test-homeassistant: there is no Home Assistant (see above)"; exit 1; }
+	@$(BIN)/python -m pytest -q tests/homeassistant || { echo "make test-homeassistant: tests failed (see above)"; exit 1; }
 
 bench: setup ## measure what is promised, on an idle machine (ONLY=turn for one part; docs/benchmarks.md)
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"

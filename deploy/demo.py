@@ -78,7 +78,7 @@ async def demo(question: str) -> None:
     print("2. A hub starts.")
     async with running(
         *("hub", "hub", "--config", str(config), "serve", "--show"),
-        *("--listen", "tcp://127.0.0.1:0", "--service", ""),
+        *("--listen", "tcp://127.0.0.1:0", "--service", "", "--web", ""),
     ) as hub:
         address = await start_hub(hub)
         print("3. A satellite starts; its microphone hears the recording.")

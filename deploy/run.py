@@ -20,7 +20,8 @@ async def run(microphone: str, speaker: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     print("A hub starts.", flush=True)
-    hub_command = ("hub", "serve", "--show", "--listen", "tcp://127.0.0.1:0", "--service", "")
+    listen = ("--listen", "tcp://127.0.0.1:0", "--service", "", "--web", "")
+    hub_command = ("hub", "serve", "--show", *listen)
     async with running("hub", *hub_command) as hub:
         address = await start_hub(hub)
         devices = ("--microphone", microphone, "--speaker", speaker)

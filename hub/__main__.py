@@ -44,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
         "--service", metavar="URI", help='where Wyoming clients connect; "" for nowhere'
     )
     serve.add_argument(
+        "--web", metavar="URL", help='http://127.0.0.1:PORT for announcements; "" for nowhere'
+    )
+    serve.add_argument(
         "--show", action="store_true", help="print each turn as it happens, with what was said"
     )
     ask = commands.add_parser("ask", help="print the answer to a question")
@@ -72,6 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("room", metavar="ROOM")
     turns = commands.add_parser("turns", help="print the last turns and where their time went")
     turns.add_argument("-n", type=int, default=10, metavar="COUNT", help="how many (10)")
+    announce = commands.add_parser("announce", help="have the running hub say something in a room")
+    announce.add_argument("text", metavar="TEXT")
+    announce.add_argument("--room", metavar="NAME", help="default: all rooms")
+    announce.add_argument(
+        "--web", metavar="URL", help="where the hub is, as for serve, where it is given there"
+    )
     commands.add_parser("doctor", help="check this machine and say what to do")
     for command in commands.choices.values():  # before the command or behind it
         command.add_argument("--config", default=argparse.SUPPRESS, **config)
@@ -79,14 +88,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
-    keys = {"listen": "link.listen", "service": "service.listen"}
+    keys = {"listen": "link.listen", "service": "service.listen", "web": "web.listen"}
     given = {key: getattr(arguments, name, None) for name, key in keys.items()}
     return {key: value for key, value in given.items() if value is not None}
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the chosen command; each is imported only when it is."""
-    if arguments.command not in ("models", "turns", "doctor", "pair", "satellites"):
+    if arguments.command not in ("models", "turns", "doctor", "pair", "satellites", "announce"):
         from hub.engines.registry import check
 
         check(settings)
@@ -113,6 +122,10 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
             from hub.commands.pair import list_satellites, revoke
 
             return list_satellites() if arguments.action is None else revoke(arguments.room)
+        case "announce":
+            from hub.commands.announce import announce
+
+            return announce(settings, arguments.text, arguments.room)
         case "turns":
             from hub.commands.turns import show_turns
 

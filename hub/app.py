@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from wyoming.event import Event
+
 from hub.config import Settings, store_path
 from hub.conversation.interruption import Judge
 from hub.conversation.pipeline import Engines, Pipeline, Watcher
@@ -15,9 +17,13 @@ from hub.conversation.turn import Mark, Turn
 from hub.engines.base import LanguageModel
 from hub.engines.registry import make_llm, make_stt, make_tts, make_turn, make_vad, make_wake
 from hub.engines.supervisor import Supervised
+from hub.home.everything import Everything
+from hub.home.home_assistant import HomeAssistant
+from hub.service.announcer import Announcer
 from hub.service.satellites import SatelliteServer
 from hub.service.server import ServiceServer
 from hub.store import Store
+from hub.web.server import WebServer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,16 +54,35 @@ class Hub:
         self.store = Store(
             store_path(settings.store), text=settings.store.text, days=settings.store.days
         )
-        self.pipeline = Pipeline(self.engines, settings, self._step)
+        self._home_assistant = HomeAssistant(settings) if settings.home_assistant.url else None
+        self.home = Everything(
+            store_path(settings.store),
+            settings.stt.languages or (settings.language,),
+            self._send,
+            partial(self._send, extension=True),
+            self._say,
+            self._home_assistant,
+        )
+        self.pipeline = Pipeline(self.engines, settings, self._step, self.home)
         self.rooms = Rooms(self.pipeline, settings.memory, self._ended)
         judge = Judge(self.engines.vad, self.engines.stt, settings)
-        self._satellites = SatelliteServer(self.rooms, settings, judge)
+        self._wake = Supervised("wake", partial(asyncio.to_thread, make_wake, settings))
+        self._satellites = SatelliteServer(
+            self.rooms, settings, judge, self.home.arrived, self._wake
+        )
+        self._announcer = Announcer(lambda: self._satellites.links, self.engines.tts, settings)
+        self._web = WebServer(settings.web.listen, self._announcer, self._waits_for)
         # Conversations by text have rooms of their own, so that no number of them drives out what
         # a satellite's room remembers.
         conversations = Rooms(self.pipeline, settings.memory, self._ended)
-        self._wake = Supervised("wake", partial(asyncio.to_thread, make_wake, settings))
         self._service = ServiceServer(self.engines, self._wake, conversations, settings)
         self.service_address = ""  # where clients connect, once it has started
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def web_address(self) -> str:
+        """Where programs on this machine find it over HTTP; "" for nowhere."""
+        return self._web.address
 
     @property
     def needs_pairing(self) -> bool:
@@ -81,11 +106,16 @@ class Hub:
             await self._satellites.close()
             raise
         self.store.start()
+        self.home.start()
+        if self._home_assistant is not None:
+            connecting = self._home_assistant.run()
+            self._tasks.append(asyncio.create_task(connecting, name="home assistant"))
+        await self._web.start()
         for engine in self._supervised():
             engine.start()
         if self.engines.turn is not None:  # a turn does without it
             self.engines.turn.start()
-        if self.service_address:
+        if self.service_address or settings.link.dial or settings.link.discover:
             self._wake.start()
         return address
 
@@ -110,9 +140,14 @@ class Hub:
 
     async def close(self) -> None:
         """Send the satellites away, end their turns, free the models, write the record."""
+        await self._web.close()
         await self._satellites.close()
         await self._service.close()
         await self.rooms.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.home.close()
         engines = (*self._supervised(), self._wake, self.engines.turn)
         await asyncio.gather(*(engine.close() for engine in engines if engine is not None))
         await self.store.close()
@@ -124,6 +159,16 @@ class Hub:
         """Compute the system prompt once for all rooms."""
         await llm.prefill("", [self.pipeline.system])
 
+    def _waits_for(self) -> str:
+        """Return what keeps a turn from being answered, "" if nothing does."""
+        return ", ".join(e.role for e in self._supervised() if e.current is None)
+
+    async def _send(self, room: str, event: Event, *, extension: bool = False) -> bool:
+        return await self._satellites.send(room, event, extension=extension)
+
+    async def _say(self, room: str, text: str) -> None:
+        await self._announcer.say(room, text)
+
     def _step(self, turn: Turn, step: str, text: str) -> None:
         if self._settings.log.transcripts and text:
             _LOGGER.info("turn %s %s: %s: %s", turn.id, turn.room, step, text)
@@ -133,6 +178,7 @@ class Hub:
     def _ended(self, turn: Turn) -> None:
         record = turn.record
         answer = record.between(Mark.SPEECH_END, Mark.FIRST_AUDIO_SENT)
+        counts = [f"{name}={count}" for name, count in record.work().items()]
         _LOGGER.info(
             "turn %s %s: %s in %.2f s; speech end to audio %s; %s; %s",
             turn.id,
@@ -140,7 +186,7 @@ class Hub:
             turn.outcome,
             record.total(),
             f"{answer:.2f} s" if answer is not None else "-",
-            " ".join(f"{name}={count}" for name, count in record.work().items()),
+            " ".join([*((f"intent={record.intent}",) if record.intent else ()), *counts]),
             " ".join(f"{name}+{seconds:.2f}" for name, seconds in record.stages()),
         )
         self.store.add(turn)

@@ -15,6 +15,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Uri = Annotated[str, Meta(pattern="^(tcp|unix)://.")]
 LinkUri = Annotated[str, Meta(pattern="^(tcp|tls|unix)://.")]
 UriOrNone = Annotated[str, Meta(pattern="^$|^(tcp|unix)://.")]
+HttpOrNone = Annotated[str, Meta(pattern="^$|^https?://[^/]")]
 Language = Annotated[str, Meta(pattern="^[a-z]{2}$")]
 Count = Annotated[int, Meta(ge=0, le=256)]
 Probability = Annotated[float, Meta(gt=0, lt=1)]
@@ -31,12 +32,14 @@ class LinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dial: satellites that wait to be dialled, as tcp://HOST:PORT or unix:///PATH; other makers'
             Wyoming satellites too.
         dial_plain: whether to dial those on other machines, too, without encryption.
+        discover: whether to look for other makers' satellites on the network, and dial them.
     """
 
     listen: LinkUri = "tcp://127.0.0.1:10601"
     max_satellites: Annotated[int, Meta(ge=1, le=256)] = 32
     dial: Annotated[tuple[Uri, ...], Meta(max_length=64)] = ()
     dial_plain: bool = False
+    discover: bool = False
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,11 +49,15 @@ class ServiceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         listen: tcp://HOST:PORT or unix:///PATH; "" offers nothing.
         allow: addresses and networks that may use it from beyond this machine.
         max_connections: more clients at once are turned away.
+        endpointing: whether to hear when somebody has finished, instead of the client.
+        announce: whether others on the network may find it by zeroconf; not on this machine alone.
     """
 
     listen: UriOrNone = "tcp://127.0.0.1:10600"
     allow: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
     max_connections: Annotated[int, Meta(ge=1, le=1024)] = 64
+    endpointing: bool = True
+    announce: bool = True
 
 
 class SttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -145,7 +152,7 @@ class WakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         words: what is listened for where a client does not say; unset takes all of the engine's.
         threshold: probability above which a word counts; unset takes each model's own.
         refractory: seconds after a detection in which the same word is not reported again.
-        max_streams: clients at once that openWakeWord listens for; each takes 8 % of a core.
+        max_streams: clients at once that openWakeWord listens for; each takes 5 % of a core.
         word: what is special about single words.
     """
 
@@ -199,6 +206,27 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     forget_after: Annotated[float, Meta(gt=0)] = 600.0
 
 
+class HomeAssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[home_assistant]: the home that Parlour's own satellites control.
+
+    Args:
+        url: http://HOST:PORT or https://HOST; "" for none.
+        token_file: a file, mode 600, with a long-lived access token; unset takes
+            $XDG_STATE_HOME/parlour/home-assistant.token.
+        certificate: a PEM file with the certificate that an https:// is known by, its own or its
+            authority's; "" for those that this machine trusts.
+        verify: whether the certificate is checked at all.
+        control: whether the language model may switch things where Home Assistant did not
+            understand; "auto" lets those models that do it well enough.
+    """
+
+    url: HttpOrNone = ""
+    token_file: Name | None = None
+    certificate: Annotated[str, Meta(max_length=4096)] = ""
+    verify: bool = True
+    control: Literal["auto", "on", "off"] = "auto"
+
+
 class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[store]: the record of turns; never audio.
 
@@ -225,6 +253,16 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     transcripts: bool = False
 
 
+class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[web]: what programs on this machine use over HTTP: announcements.
+
+    Args:
+        listen: http://127.0.0.1:PORT; "" offers nothing.
+    """
+
+    listen: HttpOrNone = "http://127.0.0.1:8080"
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file.
 
@@ -243,7 +281,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wake: WakeSettings = WakeSettings()
     turn: TurnSettings = TurnSettings()
     memory: MemorySettings = MemorySettings()
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     store: StoreSettings = StoreSettings()
+    web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 
 

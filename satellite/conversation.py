@@ -4,7 +4,7 @@ Pure logic. Every state but idle and muted has a watchdog. What makes it go on i
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from wyoming.pipeline import PipelineStage, RunPipeline
@@ -22,6 +22,8 @@ from satellite.uplink import Uplink
 _LOGGER = logging.getLogger(__name__)
 
 REPORT_SECONDS = 0.2
+SPEECH_SECONDS = 5.0  # from a stock driver's answer, in words, to its first sound
+PATIENCE = 5.0  # seconds of thinking after which a wake word is worth a new connection
 
 
 class State(StrEnum):
@@ -82,6 +84,9 @@ class Conversation:
         self.turn: str | None = None  # the newest turn that the driver named
         self.barged_in = False  # until the driver's `transcribe`, its events are of the old turn
         self.quiet = False  # the turn may fail without a sound: nobody had spoken
+        self.answered = False  # a stock driver has told its answer, which is yet to be heard
+        self.owed = False  # of the turn before, which the wake word ended when it was answered
+        self._since = 0.0  # when the state was entered
 
     @property
     def at_rest(self) -> bool:
@@ -104,6 +109,34 @@ class Conversation:
         """Where it is the driver that hears the wake word: let it, if the room is at rest."""
         if self.remote is not None and self.ready and self.state is State.IDLE:
             self.remote.begin(ask=self.parlour)
+
+    def answer_told(self, text: str) -> None:
+        """A stock driver has its answer in words, and is to speak it now.
+
+        Where its voice fails, Home Assistant says nothing more, no error either; what comes late is
+        played nevertheless.
+        """
+        if self.state is not State.THINKING or self.parlour or self.answered:
+            return
+        self.answered = True
+        self.quiet = not text.strip()
+        self._watch(SPEECH_SECONDS, self._no_speech)
+
+    def abandon(self) -> None:
+        """Give the turn up, and with it a stock driver's connection."""
+        self.ready = self.parlour
+        self.fail()
+        if not self.parlour:
+            self.driver.drop("its pipeline may still run, and another one would hang it")
+
+    @property
+    def tries_patience(self) -> bool:
+        """Whether it is thought about for so long that nothing may come.
+
+        Home Assistant does not tell of an answer without words ("never mind").
+        """
+        thinking = self.state is State.THINKING and not self.answered
+        return thinking and self._clock.time() - self._since >= PATIENCE
 
     def hear_on(self) -> None:
         """The driver, which hears this room already, has begun a turn."""
@@ -190,14 +223,16 @@ class Conversation:
             self._timer.cancel()
             self._timer = None
         _LOGGER.debug("%s -> %s", self.state, state)
-        self.state = state
+        self.state, self._since = state, self._clock.time()
+        self.answered = False
+        self.owed = self.owed and self.listening
         timeouts = self._settings.timeouts
         if state is State.LISTENING:
-            self._timer = self._clock.call_later(timeouts.listening, self._too_long)
+            self._watch(timeouts.listening, self._too_long)
         elif state is State.FOLLOW_UP:
-            self._timer = self._clock.call_later(self._settings.follow_up.seconds, self._no_answer)
+            self._watch(self._settings.follow_up.seconds, self._no_answer)
         elif state is State.THINKING:
-            self._timer = self._clock.call_later(timeouts.thinking, self._no_reply)
+            self._watch(timeouts.thinking, self._no_reply)
         elif state is State.SPEAKING:
             self.reply.watch()
             self.barge_in.begin()
@@ -218,6 +253,11 @@ class Conversation:
 
     # ---- watchdogs
 
+    def _watch(self, seconds: float, then: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._clock.call_later(seconds, then)
+
     def _too_long(self) -> None:
         _LOGGER.warning("nobody ended the listening: stopped")
         self.uplink.end()
@@ -229,10 +269,12 @@ class Conversation:
 
     def _no_reply(self) -> None:
         _LOGGER.warning("no reply in time")
-        self.ready = self.parlour
+        self.abandon()
+
+    def _no_speech(self) -> None:
+        if not self.quiet:
+            _LOGGER.warning("the driver's answer is not spoken: given up")
         self.fail()
-        if not self.parlour:
-            self.driver.drop("its pipeline may still run, and another one would hang it")
 
     def _tick(self) -> None:
         if self.barge_in.overdue:
@@ -244,6 +286,6 @@ class Conversation:
             self._played_nevertheless()
             self.fail()
             return
-        self._timer = self._clock.call_later(REPORT_SECONDS, self._tick)
+        self._watch(REPORT_SECONDS, self._tick)
         if self.player.samples_played:
             self.report()

@@ -79,8 +79,12 @@ class Hearing:
             if not rang:
                 self._talk.sound(Sound.ERROR)
             return
-        if self._talk.state is State.THINKING and not self._talk.parlour:
-            _LOGGER.debug("wake word ignored: the driver would hang on a second pipeline now")
+        thinking = self._talk.state is State.THINKING and not self._talk.parlour
+        if thinking and not self._talk.answered:
+            if self._talk.tries_patience:
+                self._talk.abandon()
+            else:
+                _LOGGER.debug("wake word ignored: the driver would hang on a second pipeline now")
             return
         if self._talk.state is State.SPEAKING and self._reply.orphaned:
             self._player.flush()
@@ -92,6 +96,7 @@ class Hearing:
                 if self._talk.state is State.SPEAKING:
                     self._talk.report()
             else:
+                self._talk.owed = thinking  # its speech may still come
                 self._talk.drop_reply()
                 self._driver.send(Played())  # or an announcement would be waited for
         _LOGGER.info("wake word %s", hit.name)

@@ -147,6 +147,7 @@ class Session:
         """
         if self._closed:
             return
+        self._alarm.driver_lost()
         self._talk.ready = self._talk.parlour = False
         self._talk.turn = self._reply.turn = None
         if self._talk.remote is not None:
@@ -201,11 +202,13 @@ class Session:
         text = event.data.get("text")
         if not self._talk.barged_in and isinstance(text, str):
             self._reply.told(text)
+            self._talk.answer_told(text)
 
     def _on_audio_start(self, event: Event) -> None:
         audio_format = reply_format(event)
         turn = self._note_turn(event)
-        if self._talk.barged_in:
+        if self._talk.barged_in or self._talk.owed:
+            self._talk.owed = False
             if self._player.held:
                 self._player.begin(audio_format)
             return

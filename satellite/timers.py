@@ -1,11 +1,12 @@
 """Timers that have ended: they ring until somebody stops them.
 
 Whoever drives us keeps the timers, and says with Wyoming's `timer-*` events what becomes of them.
-Here only those are known that ring.
+Those that run are known here only in case that the driver is lost before they end.
 """
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from wyoming.event import Event
 from wyoming.timer import TimerCancelled, TimerFinished, TimerStarted, TimerUpdated
@@ -23,6 +24,8 @@ _TICK = 0.5  # seconds; how soon it rings when the room has become free
 _FIRST_LEVEL = 0.4  # of the volume; nobody wants to be frightened
 _RISE = 0.2  # from ring to ring
 _MOST_TIMERS = 64  # that are told apart; any more ring with them
+_GRACE = 2.0  # seconds after its end in which a driver may still say so itself
+_FORGOTTEN = 60.0  # seconds after its end in which it may still ring, should the driver be lost
 
 
 class Alarm:
@@ -56,6 +59,8 @@ class Alarm:
         self._clock = clock
         self._at_rest = at_rest
         self._timers: set[str] = set()
+        self._ends: dict[str, float] = {}  # of those that run, on the clock
+        self._rang_alone: set[str] = set()
         self._tick_timer: Timer | None = None
         self._until = 0.0
         self._rings = 0
@@ -64,7 +69,7 @@ class Alarm:
         self.handlers: dict[str, Callable[[Event], None]] = {
             TimerFinished("").event().type: self._on_finished,
             TimerCancelled("").event().type: self._on_gone,
-            TimerStarted("", 0).event().type: self._on_gone,  # again, under the same name
+            TimerStarted("", 0).event().type: self._on_started,
             TimerUpdated("", True, 0).event().type: self._on_updated,
         }
 
@@ -76,14 +81,48 @@ class Alarm:
         self._end()
         return True
 
+    def driver_lost(self) -> None:
+        """Ring by ourselves for the timers that it has told of: it may be gone for good.
+
+        Home Assistant forgets its timers when it is restarted.
+        """
+        now = self._clock.time()
+        for name, end in self._ends.items():
+            if now < end + _FORGOTTEN:
+                wait = max(0.0, end + _GRACE - now)
+                self._clock.call_later(wait, partial(self._ring_alone, name, end))
+
     def close(self) -> None:
         """Ring no more, without a word."""
+        self._ends.clear()
         if self._tick_timer is not None:
             self._tick_timer.cancel()
             self._tick_timer = None
 
+    def _ring_alone(self, name: str, end: float) -> None:
+        if self._ends.get(name) == end:
+            self._start(name)
+            self._rang_alone.add(name)
+
+    def _on_started(self, event: Event) -> None:
+        self._on_gone(event)  # it runs again, under the same name
+        self._ends_in(event)
+
+    def _ends_in(self, event: Event) -> None:
+        name = _name(event)
+        if len(self._ends) >= _MOST_TIMERS:
+            del self._ends[next(iter(self._ends))]
+        self._ends[name] = self._clock.time() + _seconds(event)
+
     def _on_finished(self, event: Event) -> None:
         name = _name(event)
+        if name in self._rang_alone:
+            self._rang_alone.remove(name)
+        else:
+            self._start(name)
+
+    def _start(self, name: str) -> None:
+        self._ends.pop(name, None)
         if not self._settings.ring:
             return
         _LOGGER.info("a timer has ended: it rings")
@@ -98,6 +137,8 @@ class Alarm:
 
     def _on_gone(self, event: Event) -> None:
         name = _name(event)
+        self._ends.pop(name, None)
+        self._rang_alone.discard(name)
         if name in self._timers:
             self._timers.remove(name)
             if not self._timers:
@@ -105,11 +146,12 @@ class Alarm:
                 self._end()
 
     def _on_updated(self, event: Event) -> None:
-        left = event.data.get("total_seconds")
-        if not isinstance(left, int | float) or isinstance(left, bool):
-            raise MalformedFrame("timer-updated: total_seconds must be a number")
-        if left > 0:  # it was given more time
+        if _seconds(event) > 0:  # it was given more time
             self._on_gone(event)
+        if event.data.get("is_active") is False:
+            self._ends.pop(_name(event), None)
+        else:
+            self._ends_in(event)
 
     def _tick(self) -> None:
         now = self._clock.time()
@@ -139,3 +181,10 @@ def _name(event: Event) -> str:
     if not isinstance(name, str):
         raise MalformedFrame(f"{event.type}: id must be a string")
     return name
+
+
+def _seconds(event: Event) -> float:
+    seconds = event.data.get("total_seconds")
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        raise MalformedFrame(f"{event.type}: total_seconds must be a number")
+    return seconds

@@ -21,6 +21,7 @@ START_TIMEOUT = 120.0
 # (a model's question would begin a turn that no test has asked for)
 NO_FOLLOW_UP = "[follow_up]\nenabled = false\n"
 LLM = "qwen2.5-coder-0.5b-instruct-q4_k_m"  # on any machine: the tests know how it answers
+ANY_PORT = "http://127.0.0.1:0"
 VOICE = PcmFormat(24000, 2, 1)  # what the fixture `voice` speaks
 
 
@@ -144,12 +145,14 @@ class House:
         tables = f'[link]\n{self.link}{link}[llm]\nmodel = "{model}"\n{extra}'
         config.write_text(tables, encoding="utf-8")
         arguments = ("hub", "--config", str(config), "serve", "--show")
-        ports = ("--listen", listen or self.listen, "--service", self.service)
+        ports = ("--listen", listen or self.listen, "--service", self.service, "--web", ANY_PORT)
         async with self.process("hub", *arguments, *ports, machine="hub") as hub:
             found = await hub.wait_for(r"satellites on (\S+)", timeout=START_TIMEOUT)
             hub.address = found[1]
             found = await hub.wait_for(r"Wyoming clients on (\S+)", timeout=START_TIMEOUT)
             hub.service = found[1]
+            found = await hub.wait_for(r"announcements on (\S+)", timeout=START_TIMEOUT)
+            hub.web = found[1]
             if ready:
                 await hub.wait_for(r"^ready", timeout=START_TIMEOUT)
             yield hub

@@ -24,6 +24,7 @@ FRAME_SECONDS = 0.02
 FRAME_BYTES = 640
 VOICE = b"\x10\x10" * (FRAME_BYTES // 2)
 QUIET = bytes(FRAME_BYTES)
+WAKE_WORD = b"\x77" * FRAME_BYTES
 TTS_FORMAT = PcmFormat(24000, 2, 1)
 SECONDS_PER_LETTER = 0.06
 
@@ -46,7 +47,7 @@ class Speech:
     finished: bool = True
 
 
-_values = itertools.cycle(value for value in range(1, 128) if value != 0x10)  # (VOICE's)
+_values = itertools.cycle({*range(1, 128)} - {VOICE[0], WAKE_WORD[0]})
 _lines: dict[int, Speech] = {}  # by the value of the samples that stand for them
 
 
@@ -383,7 +384,7 @@ class ScriptedHome:
     """Understands what it is told to; notes what was done, and when."""
 
     abilities: frozenset[str] = frozenset()
-    names: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
 
     def __init__(self, seconds: float = 0.05) -> None:
         self.acts: dict[str, str | Exception | None] = {}  # by what is said
@@ -401,6 +402,9 @@ class ScriptedHome:
         if said in self.acts:
             return Command("Act", acts=True, do=lambda: self._act(said, self.acts[said]))
         return None
+
+    def names(self, room: str) -> tuple[str, ...]:
+        return self.known
 
     def tools_for(self, text: str, place: Place) -> "ScriptedTools | None":
         return self.tools.get(normalised(text))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
-from scripted import Bench, ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad
+from scripted import WAKE_WORD, Bench, ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, Eventable
 
@@ -21,7 +21,7 @@ TIMEOUT = 10.0
 
 
 class ScriptedWake:
-    """Hears the first of its names in every byte that is 0x77."""
+    """Hears the first of its names in every byte of `WAKE_WORD`."""
 
     name = "scripted-wake"
     models = wake_models(Settings())
@@ -51,7 +51,7 @@ class ScriptedWakeStream:
 
     async def process(self, pcm: bytes) -> list[WakeDetection]:
         begin, self._heard = self._heard, self._heard + len(pcm) // 2
-        at = pcm.find(b"\x77")
+        at = pcm.find(WAKE_WORD[:1])
         return [] if at < 0 else [WakeDetection(self._name, begin + at // 2)]
 
     async def close(self) -> None:

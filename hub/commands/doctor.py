@@ -20,6 +20,7 @@ from hub.engines.registry import (
     make_vad,
     make_wake,
 )
+from hub.home import home_assistant
 from hub.models import fetch
 from hub.models.catalogue import find_model
 from hub.pairings import Pairings
@@ -51,6 +52,7 @@ async def doctor(settings: Settings) -> int:
         await _check_async("record of turns", _store(settings)),
         await _check_async("satellite port", _port(settings)),
         await _check_async("service port", _service_port(settings)),
+        await _check_async("home assistant", home_assistant.check(settings)),
     ]
     for name, make in makers:
         good.append(await _check_async(name, _engine(make, settings)))

@@ -12,6 +12,7 @@ from hub.config import Settings
 from hub.conversation.turn import Turn
 from hub.engines.base import EngineUnavailable
 from hub.engines.registry import llm_model, stt_model
+from protocol.discovery import manual_entry
 from protocol.service_manager import configure_logging, notify, watched
 
 _LOAD_TIMEOUT = 600.0  # seconds
@@ -39,6 +40,10 @@ async def serve(settings: Settings, *, show: bool) -> int:
         print("no satellite is paired; for each one run: parlour-hub pair --room NAME", flush=True)
     if hub.service_address:
         print(f"listening for Wyoming clients on {hub.service_address}", flush=True)
+        if entry := await asyncio.to_thread(manual_entry, hub.service_address):
+            print(f"Home Assistant: {entry}", flush=True)
+    if hub.web_address:
+        print(f"listening for announcements on {hub.web_address}", flush=True)
     print(f"loading {stt_model(settings)}, {llm_model(settings.llm)}, {settings.tts.engine} ...")
     notify("READY=1", f"STATUS=listening on {address}; loading models")
     try:

@@ -23,6 +23,8 @@ async def show_turns(settings: Settings, limit: int) -> int:
         if turn.heard:
             print(f"    heard: {turn.heard}")
         print("    " + "  ".join(f"{name} +{seconds:.2f}" for name, seconds in turn.stages))
+        if turn.intent:
+            print(f"    done as {turn.intent}")
         if turn.work:
             print(f"    {describe_work(turn.work)}")
     return 0

@@ -150,7 +150,7 @@ class Pipeline:
             answer,
             prefill,
             wake_phrase,
-            (*(self._home.names if self._home is not None else ()), *names),
+            (*(self._home.names(turn.room) if self._home is not None else ()), *names),
         )
         attempt = await listener.listen(sound)
         turn.mark(Mark.CONFIRMED)

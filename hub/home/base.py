@@ -69,9 +69,8 @@ class Home(Protocol):
     def asks(self) -> bool:
         """Whether `ask` may know what `understand` does not."""
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Names of things, areas and timers that may be said, most likely ones first."""
+    def names(self, room: str) -> Sequence[str]:
+        """Return names of things, areas and timers that may be said there, likely ones first."""
 
     def understand(self, text: str, place: Place) -> Command | None:
         """Understand a sentence.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hub.conversation.patience import where
-from hub.home.base import Command, Home, Place
+from hub.home.base import Command, Home, Place, Tools
 from hub.home.commands import BuiltIn
 from hub.home.kept import Keeper, Kept
 from hub.home.sentences import Sentences
@@ -60,11 +60,10 @@ class Everything:
         """Whether `ask` may know what `understand` does not."""
         return self._home_assistant is not None and self._home_assistant.asks
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Names that may be said: of timers, which are few, and of what is in the home."""
+    def names(self, room: str) -> Sequence[str]:
+        """Return names that may be said: of timers, which are few, and of what is in the home."""
         home = self._home_assistant
-        return (*self.timers.names, *(home.names if home is not None else ()))
+        return (*self.timers.names, *(home.names(room) if home is not None else ()))
 
     def understand(self, text: str, place: Place) -> Command | None:
         """Understand a sentence; see `hub.home.base.Home`."""
@@ -72,6 +71,11 @@ class Everything:
         if command is None and self._home_assistant is not None:
             command = self._home_assistant.understand(text, place)
         return command
+
+    def tools_for(self, text: str, place: Place) -> Tools | None:
+        """Return what a language model may do about a sentence; see `hub.home.base.Home`."""
+        home = self._home_assistant
+        return home.tools_for(text, place) if home is not None else None
 
     async def ask(self, text: str, place: Place) -> str | None:
         """Let Home Assistant understand `text`; see `hub.home.base.Home`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from hub.home.exposed import Exposed
 from hub.home.home_assistant_api import Api, NoAnswer, NotReached, Refused, read_token
 from hub.home.home_assistant_link import Link
 from hub.home.home_assistant_sentences import HomeSentences, Match, all_sentences
+from hub.home.home_assistant_verdict import Verdict, verdict
 from hub.home.tools import Toolbox, toolbox_for
 
 _LOGGER = logging.getLogger(__name__)
@@ -21,14 +23,17 @@ _LOGGER = logging.getLogger(__name__)
 CANT_REACH = "I can't reach Home Assistant right now."
 NOT_LET_IN = "Home Assistant doesn't let me in. Please check its access token."
 UNSURE = "Home Assistant didn't answer, so I don't know whether that worked."
+UNCLEAR = "I'm not sure what you want me to do, so I did nothing."
 
 _PATIENCE = 8.0  # seconds for what is meant for the home: it may have to wake a slow device
-_SHORT_PATIENCE = 2.0  # for what may be anything: somebody waits for the language model's answer
+_SHORT_PATIENCE = 2.0  # for what it makes of a sentence: the language model's answer may wait
 _RETRY = 60.0  # seconds until a token that was no good, or no file, is looked at again
 _AGENT = "conversation.home_assistant"
 _OLD_AGENT, _OLD = "homeassistant", (2024, 6)  # its name before that version
 _CHECK_TIMEOUT = 15.0
 _TOO_SMALL = ("0.5b",)  # models that switch the wrong thing too often: docs/home-assistant.md
+# Home Assistant has the sentence, and nothing that could do it; said to programmers, in English.
+_UNKNOWN_INTENT = re.compile(r"Unknown intent \w+$")
 _HOME_NEEDS = frozenset(("home", "media"))  # of `hub.conversation.requests.need_of`
 
 
@@ -65,13 +70,8 @@ class HomeAssistant:
         """Whether `ask` may know what `understand` does not: always."""
         return True
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Names of entities, areas and floors, most likely ones first."""
-        return self.exposed.names()
-
-    def names_in(self, room: str) -> Sequence[str]:
-        """Return the same names, those of the room's area first."""
+    def names(self, room: str) -> Sequence[str]:
+        """Return names of entities, areas and floors, those of the room's area first."""
         return self.exposed.names(room)
 
     async def run(self) -> None:
@@ -101,22 +101,40 @@ class HomeAssistant:
         return Command(match.intent, acts=True, do=partial(self._do, text, match, place))
 
     async def ask(self, text: str, place: Place) -> str | None:
-        """Let Home Assistant understand `text`, and do it; see `hub.home.base.Home.ask`."""
-        sentences = self._sentences
-        if is_making_up(text) or (sentences is not None and sentences.is_ours(text)):
-            return None  # its chat would answer for us, and its guesses would act on a story
-        needed = any(need.ability in _HOME_NEEDS for need in needs_of(text))
+        """Let Home Assistant understand `text`, and do it; see `hub.home.base.Home.ask`.
+
+        It is first asked what it would make of it, as it acts on guesses, too.
+        """
+        found = await verdict(self._link, text, self._language, patience=_SHORT_PATIENCE)
+        if found is Verdict.OURS or (found is not Verdict.OWNER and self._is_ours(text)):
+            return None  # its chat would answer for us, and its sentences would act on a story
+        certain = found in (Verdict.DO, Verdict.OWNER)
+        meant = any(need.ability in _HOME_NEEDS for need in needs_of(text))
+        meant = meant or (not certain and await self._is_action(text))
+        if not (certain or meant):
+            return None
         try:
-            return await self._process(text, _PATIENCE if needed else _SHORT_PATIENCE)
+            if found is Verdict.GUESS:
+                raise _NotUnderstood(UNCLEAR)
+            return await self._process(text, _PATIENCE)  # of NOTHING, for its words alone
         except _NotUnderstood as error:
-            if needed:
-                raise HomeError(str(error)) from None
-            return None
-        except (_NoSuchThing, _Away) as error:
-            # Home Assistant takes the capital of Peru for a device that it does not know.
-            if needed or await self._is_action(text):
-                raise HomeError(str(error)) from None
-            return None
+            if not meant or self.tools_for(text, place) is not None:
+                return None
+            raise HomeError(str(error)) from None
+        except _NoSuchThing as error:
+            if self.tools_for(text, place) is not None:
+                return None
+            # "What is the sun" names a thing that is not exposed, and is for the language model.
+            if not (meant or await self._is_action(text)):
+                return None
+            raise HomeError(str(error)) from None
+        except _Away as error:
+            raise HomeError(str(error)) from None
+
+    def _is_ours(self, text: str) -> bool:
+        """Say whether a sentence is for Parlour, whatever Home Assistant knows of it."""
+        sentences = self._sentences
+        return is_making_up(text) or (sentences is not None and sentences.is_ours(text))
 
     def tools_for(self, text: str, place: Place) -> Toolbox | None:
         """Return what the language model may do about a sentence, which nobody understood.
@@ -184,6 +202,8 @@ class HomeAssistant:
             return speech
         if code == "no_intent_match":
             raise _NotUnderstood(speech)
+        if code == "unknown" and _UNKNOWN_INTENT.match(speech):
+            raise _NotUnderstood(UNCLEAR)
         if code == "no_valid_targets":
             raise _NoSuchThing(speech)
         raise HomeError(speech or UNSURE)

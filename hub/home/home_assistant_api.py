@@ -12,7 +12,7 @@ import aiohttp
 from hub.config import HomeAssistantSettings, state_folder
 from protocol.private_files import read_private
 
-_CONNECT_TIMEOUT = 1.5  # seconds; it is on the same network
+_CONNECT_TIMEOUT = 1.5  # seconds, with the look-up of its name; it is on the same network
 _MOST_BYTES = 1 << 20  # of an answer
 _MOST_MESSAGE = 64 << 20  # of a list on the websocket: thousands of entities
 _HEARTBEAT = 10.0  # seconds between pings of the websocket
@@ -61,7 +61,7 @@ class Api:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust, force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
+            timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_TIMEOUT),
         )
         return self
 

@@ -45,6 +45,7 @@ class Link:
         self._api = api
         self._changed = changed
         self._report = report
+        self._session: _Session | None = None  # that is up
 
     async def run(self) -> None:
         """Connect, and connect again, until cancelled or refused.
@@ -61,7 +62,12 @@ class Link:
                     self.version = session.version
                     self._report("")
                     pause = _FIRST_PAUSE
-                    await session.follow()
+                    self._session = session
+                    try:
+                        await session.follow()
+                    finally:
+                        self._session = None
+                        session.end()
             except Refused:
                 raise
             except (aiohttp.ClientError, OSError, NotReached) as error:  # TimeoutError is one
@@ -71,9 +77,34 @@ class Link:
             await asyncio.sleep(pause * random.uniform(0.7, 1.0))
             pause = min(pause * 2, _LONGEST_PAUSE)
 
+    async def ask(self, kind: str, *, patience: float, **fields: Any) -> Any:
+        """Ask something that changes nothing; return the result.
+
+        Args:
+            kind: the request's type.
+            patience: seconds that an answer may take.
+            fields: of the request.
+
+        Raises:
+            Lost: there was no answer, or a refusal.
+        """
+        if self._session is None:
+            raise Lost("not connected")
+        try:
+            return await self._session.ask(kind, patience, fields)
+        except _Declined as code:
+            raise Lost(f"it declines {kind} ({code})") from code
+        except TimeoutError as error:
+            raise Lost(f"no answer to {kind} within {patience:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Lost(f"the connection broke: {type(error).__name__}") from error
+
 
 class _Session:
-    """One connection: requests one after the other, events between their answers."""
+    """One connection: our own requests one after the other, events between their answers.
+
+    Others may `ask` at any time; whoever reads then gives them their answers.
+    """
 
     def __init__(
         self,
@@ -86,6 +117,7 @@ class _Session:
         self._token = token
         self._changed = changed
         self._last_id = 0
+        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}  # by the request's id
         self._states_id: int | None = None  # of the subscription to states
         self._states: dict[str, State] = {}
         self._listing: Listing | None = None
@@ -125,6 +157,24 @@ class _Session:
             self._take(message)
             if self._renamed:
                 await self._tell()
+
+    async def ask(self, kind: str, patience: float, fields: dict[str, Any]) -> Any:
+        """Send a request while somebody else reads; return its result. See `Link.ask`."""
+        self._last_id += 1
+        mine, answer = self._last_id, asyncio.get_running_loop().create_future()
+        self._asked[mine] = answer
+        try:
+            async with asyncio.timeout(patience):
+                await self._socket.send_json({"id": mine, "type": kind, **fields})
+                return _result_of(await answer)
+        finally:
+            del self._asked[mine]
+
+    def end(self) -> None:
+        """Say to all who still wait that no answer comes any more."""
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(Lost("it was closed"))
 
     async def _read_all(self) -> None:
         """Read the registries, and the states of all that is exposed."""
@@ -187,10 +237,7 @@ class _Session:
                     self._take(message)
         except TimeoutError as error:
             raise Lost(f"no answer to {kind}") from error
-        if not message.get("success"):
-            trouble = message.get("error")
-            raise _Declined(trouble.get("code", "") if isinstance(trouble, dict) else "")
-        return message.get("result")
+        return _result_of(message)
 
     async def _next(self) -> dict[str, Any]:
         """Return the next message.
@@ -209,7 +256,12 @@ class _Session:
         return content
 
     def _take(self, message: dict[str, Any]) -> None:
-        """Take an event."""
+        """Take an event, or somebody else's answer."""
+        if message.get("type") == "result":
+            answer = self._asked.get(message.get("id", 0))
+            if answer is not None and not answer.done():
+                answer.set_result(message)
+            return
         event = message.get("event")
         if message.get("type") != "event" or not isinstance(event, dict):
             return
@@ -240,3 +292,15 @@ class _Session:
                 self._renamed = True
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Lost(f"states that cannot be read: {type(error).__name__}") from error
+
+
+def _result_of(message: dict[str, Any]) -> Any:
+    """Return what an answer holds.
+
+    Raises:
+        _Declined: it is a refusal.
+    """
+    if not message.get("success"):
+        trouble = message.get("error")
+        raise _Declined(trouble.get("code", "") if isinstance(trouble, dict) else "")
+    return message.get("result")

@@ -20,7 +20,7 @@ from home_assistant_intents import get_intents, get_languages
 from hub.home.exposed import Exposed, Named, folded
 
 # Parlour's own: `hub.home` has timers, volume and the time, and it is not called Home Assistant.
-_OURS = frozenset(
+OURS = frozenset(
     (
         "HassCancelAllTimers",
         "HassCancelTimer",
@@ -91,8 +91,8 @@ class Sentences:
         self.language = language
         found = get_intents(language) or get_intents(_variant(language)) or {"intents": {}}
         found = _without_wildcards(found)
-        self._ours = Intents.from_dict(_only(found, lambda name: name in _OURS))
-        known = _only(found, lambda name: name not in _OURS)
+        self._ours = Intents.from_dict(_only(found, lambda name: name in OURS))
+        known = _only(found, lambda name: name not in OURS)
         self._known = Intents.from_dict(known)
         self._actions = Intents.from_dict(_of_things(_only(known, lambda n: n in _ACTIONS)))
 

@@ -159,7 +159,9 @@ def _complained(plain: str) -> dict[str, tuple[str, ...]]:
         return {}
     allowed: dict[str, tuple[str, ...]] = {}
     for said, remedies in _COMPLAINTS:
-        if re.search(rf"\b{_DEGREE}( \w+){{0,4}} ({said})\b", plain) or (blind and "dark" in said):
+        if re.search(rf"\b{_DEGREE}( \w+){{0,4}} ({said})\b", plain) or (
+            blind and said.startswith("dark|")
+        ):
             for domain, steps in remedies.items():  # of two complaints, what helps with both
                 before = allowed.get(domain, steps)
                 allowed[domain] = tuple(step for step in steps if step in before)

@@ -9,14 +9,16 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
+from hub.home.base import Command
 from hub.home.exposed import Entity, Exposed, State, folded
 from hub.home.tool_choice import ACTIONS, Choice, choose
 
 CHECK = "check"
 MOST_OFFERS = 12  # that the language model chooses from: about 250 tokens of prompt
-MOST_REPLY_TOKENS = 4  # that it needs to say which
+_MOST_REPLY_TOKENS = 4  # that it needs to say which
 _SETTLE = 1.0  # seconds in which a thing tells of its new state
 _CLIMATE = (7.0, 28.0)  # degrees that it is never set beyond
 _UNITS = {"light": "percent", "climate": "degrees"}
@@ -25,6 +27,13 @@ _SERVICES = {
     ("cover", "close"): "close_cover",
     ("light", "set"): "turn_on",
     ("climate", "set"): "set_temperature",
+}
+_INTENTS = {
+    CHECK: "HassGetState",
+    "turn on": "HassTurnOn",
+    "open": "HassTurnOn",
+    "turn off": "HassTurnOff",
+    "close": "HassTurnOff",
 }
 _FIELDS = {"light": "brightness_pct", "climate": "temperature"}
 _ANSWER = re.compile(r"\s*(\d{1,2})(?!\d)")
@@ -35,7 +44,6 @@ _DIMMED = 30.0  # percent
 _MOST_STATES = 6  # things that are said one by one
 _OFF = frozenset(("off", "closed", "idle", "standby", "unavailable", "unknown"))
 
-Reading = Literal["call", "prose", "unsure"]
 Service = Callable[[str, str, dict[str, Any]], Awaitable[Any]]
 """Calls a service: domain, service, data. It raises `hub.home.base.HomeError`."""
 
@@ -53,6 +61,14 @@ class Call:
     thing: Entity | None
     action: str
     value: float | None = None
+
+    @property
+    def intent(self) -> str:
+        """What Home Assistant calls it."""
+        if self.action == "set":
+            light = self.thing is not None and self.thing.domain == "light"
+            return "HassLightSet" if light else "HassClimateSetTemperature"
+        return _INTENTS[self.action]
 
 
 class Toolbox:
@@ -92,12 +108,17 @@ class Toolbox:
             "Answer with the number alone."
         )
 
-    def reads_as(self, reply: str) -> Reading:
-        """Say what a reply that is still being written will be: a call, prose, or either."""
-        start = reply.strip()[:1]
-        if not start:
-            return "unsure"
-        return "call" if start.isdecimal() else "prose"
+    @property
+    def most_tokens(self) -> int:
+        """How many the model needs to choose."""
+        return _MOST_REPLY_TOKENS
+
+    def chosen(self, reply: str) -> Command | None:
+        """Return what was chosen, to be done once; None for nothing."""
+        call = self.parse(reply)
+        if call is None:
+            return None
+        return Command(call.intent, acts=call.thing is not None, do=partial(self.call, call))
 
     def parse(self, reply: str) -> Call | None:
         """Return what a whole reply chose; None for nothing, and then the model is asked anew.

@@ -50,7 +50,7 @@ def test_the_sample_shows_every_key_in_its_table(tmp_path):
 
 def test_what_the_sample_leaves_commented_has_no_default():
     commented = set(re.findall(r"^# (\w+) = ", SAMPLE.read_text(), re.MULTILINE))
-    assert commented == {"words", "threshold", "model", "persona", "path"}
+    assert commented == {"words", "threshold", "model", "persona", "path", "token_file"}
 
 
 def test_overrides_win_over_the_file(tmp_path):

@@ -3,27 +3,25 @@
 import asyncio
 
 import pytest
-from scripted import QUIET
+from scripted import QUIET, WAKE_WORD
 from service_port import service_port
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 from wyoming.info import SelectProgram
 from wyoming.wake import Detect
 
-WORD = b"\x77" * 640
-
 
 async def test_a_wake_word_is_reported_as_soon_as_it_is_heard():
     async with service_port() as port, port.client() as client:
         await client.send(Detect(["alexa"]))
-        await client.send_sound(*[QUIET] * 50, WORD, stop=False)
+        await client.send_sound(*[QUIET] * 50, WAKE_WORD, stop=False)
         assert (await client.expect("detection")).data == {
             "name": "alexa",
             "timestamp": 1000,
             "speaker": None,
         }
         assert port.wake.asked == [(["alexa"], None)]
-        await client.send_sound(*[QUIET] * 50, WORD)  # it goes on listening
+        await client.send_sound(*[QUIET] * 50, WAKE_WORD)  # it goes on listening
         assert (await client.expect("detection")).data["timestamp"] == 2020
     async with asyncio.timeout(5):
         while port.wake.open:
@@ -33,7 +31,7 @@ async def test_a_wake_word_is_reported_as_soon_as_it_is_heard():
 async def test_the_time_is_that_of_the_clients_own_sound():
     async with service_port() as port, port.client() as client:
         await client.send(Detect(), AudioStart(16000, 2, 1))
-        for number, pcm in enumerate([QUIET, QUIET, WORD]):
+        for number, pcm in enumerate([QUIET, QUIET, WAKE_WORD]):
             await client.send(AudioChunk(16000, 2, 1, pcm, timestamp=5000 + 20 * number))
         assert (await client.expect("detection")).data["timestamp"] == 5040
 
@@ -46,7 +44,7 @@ async def test_sound_that_ends_without_a_wake_word_is_not_detected(names):
         await client.expect("not-detected")
         assert port.wake.asked == [(None, None)]
         await client.send(Detect(["alexa"]))  # and again, on the same connection
-        await client.send_sound(QUIET, WORD)
+        await client.send_sound(QUIET, WAKE_WORD)
         await client.expect("detection")
         assert port.wake.open <= 1
 
@@ -54,14 +52,14 @@ async def test_sound_that_ends_without_a_wake_word_is_not_detected(names):
 async def test_a_program_that_was_selected_listens():
     async with service_port() as port, port.client() as client:
         await client.send(SelectProgram("openwakeword"), Detect())
-        await client.send_sound(WORD)
+        await client.send_sound(WAKE_WORD)
         await client.expect("detection")
         assert port.wake.asked == [(None, "openwakeword")]
 
 
 async def test_the_context_comes_back_with_whatever_is_heard():
     async with service_port() as port, port.client() as client:
-        for sound, answer in ((WORD, "detection"), (QUIET, "not-detected")):
+        for sound, answer in ((WAKE_WORD, "detection"), (QUIET, "not-detected")):
             await client.send(Detect(["alexa"], context={"room": "hall"}))
             await client.send_sound(sound)
             assert (await client.expect(answer)).data["context"] == {"room": "hall"}
@@ -75,7 +73,7 @@ async def test_many_streams_are_listened_to_at_once():
                 await client.send(Detect([name]))
                 await client.send_sound(*[QUIET] * 20, stop=False)
                 await asyncio.sleep(0.05)
-                await client.send(AudioChunk(16000, 2, 1, WORD), AudioStop())
+                await client.send(AudioChunk(16000, 2, 1, WAKE_WORD), AudioStop())
                 return (await client.expect("detection")).data["name"]
 
         names = ["alexa", "hey_jarvis", "hey_rhasspy"] * 3

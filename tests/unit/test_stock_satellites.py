@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 from discovering import unique_name
-from scripted import QUIET, VOICE
+from scripted import QUIET, VOICE, WAKE_WORD
 from service_port import ScriptedWake
 from test_satellite_server import quick
 from wyoming.audio import AudioChunk, AudioStop
@@ -30,7 +30,6 @@ from protocol.extensions import Introduction, introduce
 from protocol.settings import ConfigError
 
 TIMEOUT = 20.0
-WORD = b"\x77" * 640
 
 
 class StockSatellite:
@@ -148,7 +147,7 @@ def dialling(satellite: StockSatellite) -> LinkSettings:
     return LinkSettings(listen="tcp://127.0.0.1:0", dial=(satellite.uri,))
 
 
-QUESTION = [*[WORD] * 2, *[QUIET] * 5, *[VOICE] * 50]
+QUESTION = [*[WAKE_WORD] * 2, *[QUIET] * 5, *[VOICE] * 50]
 
 
 async def test_a_satellite_without_a_wake_word_is_woken_by_the_hub_again_and_again():
@@ -185,7 +184,7 @@ async def test_a_command_said_at_once_after_the_wake_word_is_heard_from_its_begi
         driving(dialling(satellite)) as (bench, server),
     ):
         await satellite.until_told("detect")
-        satellite.say(*[QUIET] * 20, WORD, *[VOICE] * 75)
+        satellite.say(*[QUIET] * 20, WAKE_WORD, *[VOICE] * 75)
         await satellite.until_told("transcript")
         assert bench.stt.heard_seconds >= 1.5
 

@@ -201,7 +201,7 @@ async def test_a_model_that_chooses_nothing_answers_in_words():
 
 async def test_names_in_the_home_are_expected_by_speech_to_text():
     bench = await bench_of()
-    bench.home.names = ("Rosenkavalier lamp",)
+    bench.home.known = ("Rosenkavalier lamp",)
     await bench.say(Speech(0.5, 1.5, LAMP))
     assert "Rosenkavalier lamp" in bench.stt.bias
 
