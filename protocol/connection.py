@@ -198,6 +198,27 @@ class Connection:
                 raise WriteTimeout(f"the peer took nothing for {seconds:g} s") from None
             raise ConnectionClosed(f"the connection was lost: {error}") from error
 
+    async def hang_up(self, patience: float) -> None:
+        """Send the end of the stream, and take what the peer still sends until it ends, too.
+
+        For peers that take it badly when their connection is reset, which it is when they send to
+        a closed one. Nobody reads or writes any more; `close` is still to be called. Over TLS
+        there is no such half, and nothing is done.
+
+        Args:
+            patience: Seconds for the peer to end.
+        """
+        if self._heart is not None:
+            self._heart.cancel()
+            await asyncio.wait([self._heart])  # no time-out: nothing in it outlives a cancellation
+        if not self._writer.can_write_eof():
+            return
+        with contextlib.suppress(OSError):  # TimeoutError is one; or it is gone
+            async with asyncio.timeout(patience):
+                self._writer.write_eof()
+                while await self._reader.read(_READ_BYTES):
+                    pass
+
     async def close(self) -> None:
         """End the heartbeat and the connection; takes a bounded time, may be called again.
 

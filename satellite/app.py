@@ -36,6 +36,7 @@ from satellite.wake.words import no_wake, open_wake
 _LOGGER = logging.getLogger(__name__)
 _MICROPHONE_RETRY = 2.0  # seconds
 _MICROPHONE_OPENS = 10.0  # seconds for the first sound; a long recording is read whole
+_FINISH = 6.0  # seconds for a turn that a driver works on when we are to end
 _OURS = Attribution(name="Parlour", url="")
 _WAKE_WORDS = {
     "microwakeword": Attribution(
@@ -267,12 +268,23 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+        except asyncio.CancelledError:
+            await _finish(session, link)
+            raise
         finally:
             session.close()  # before its link is taken away
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await speaker.close()
+
+
+async def _finish(session: Session, link: Link) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_FINISH):
+            while not session.finish():
+                await asyncio.sleep(0.05)
+            await link.sent()
 
 
 async def _start(speaker: Speaker, player: Player) -> None:

@@ -35,6 +35,8 @@ STABLE = 10.0  # seconds after which a connection counts as good, and its loss a
 CONNECT_TIMEOUT = 2.0  # seconds, when it is known where the hub is
 FIRST_DISTRUST = 5.0  # seconds, where token or certificate are wrong
 LAST_DISTRUST = 60.0  # seconds; seldom enough that the hub does not stop listening to our address
+LAST_WORDS = 0.5  # seconds for what a driver still sends when we end
+DROPPED = 4.0  # seconds in which a dropped driver has to hang up; Home Assistant takes 3
 MAX_QUEUED = 1000  # events, about 20 s of microphone
 MAX_PEERS = 8
 _DISTRUST = ("not-paired", "wrong-token", "wrong-room", "revoked")  # codes of a hub's errors
@@ -86,6 +88,7 @@ class _Peer:
     async def write_all(self) -> None:
         while True:  # no time-out: the queue may well stay empty; Connection.write has one
             await self.connection.write(await self.outgoing.get())
+            self.outgoing.task_done()
 
 
 class Link:
@@ -112,10 +115,19 @@ class Link:
             self._driver.put(event)
 
     def drop(self, reason: str) -> None:
-        """Close the driver's connection; when we dialled it, dial again."""
+        """Close the driver's connection; when we dialled it, dial again.
+
+        One that dialled us is heard out, but not listened to: if Home Assistant sends the rest of
+        an answer to a closed connection, it takes 13 s to come back instead of 3.
+        """
         if self._driver is not None:
             _LOGGER.warning("dropping %s: %s", self._driver.connection.peer, reason)
             self._driver.dropped.set()
+
+    async def sent(self) -> None:
+        """Wait until all of `send` was given to the network; the caller has a time-out."""
+        if self._driver is not None:
+            await self._driver.outgoing.join()
 
     async def dial(self, uri: str, session: Conversation, *, pin: bytes | None = None) -> None:
         """Connect to the hub at `uri`, introduce ourselves, and again whenever it is lost.
@@ -194,7 +206,12 @@ class Link:
         """
 
         async def handle(connection: Connection) -> None:
-            await self._serve(_Peer(connection), session)
+            patience = LAST_WORDS
+            try:
+                await self._serve(_Peer(connection), session)
+                patience = DROPPED
+            finally:
+                await connection.hang_up(patience)
 
         handler: Callable[[Connection], Awaitable[None]] = handle
         server = await serve(

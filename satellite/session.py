@@ -120,6 +120,25 @@ class Session:
         self._talk.close()
         self._alarm.close()
 
+    def finish(self) -> bool:
+        """Hear nothing more; return whether we may hang up, or shall be asked again.
+
+        A stock driver would go on with our turn and send the rest of it to nobody; it is waited for
+        until it has sent all.
+        """
+        talk = self._talk
+        if talk.parlour or not talk.ready:
+            return True
+        talk.muted = True
+        if talk.listening:
+            self._uplink.end()
+            talk.enter(State.THINKING)
+        elif talk.state is State.THINKING and talk.answered and talk.quiet:
+            return True
+        elif talk.state is State.SPEAKING and not self._player.open:
+            talk.rest()
+        return talk.at_rest
+
     # ---- microphone
 
     def heard(self, pcm: bytes) -> None:

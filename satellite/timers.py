@@ -25,6 +25,7 @@ _FIRST_LEVEL = 0.4  # of the volume; nobody wants to be frightened
 _RISE = 0.2  # from ring to ring
 _MOST_TIMERS = 64  # that are told apart; any more ring with them
 _GRACE = 2.0  # seconds after its end in which a driver may still say so itself
+_LONGEST = 7 * 86400.0  # seconds of a timer that may ring without its driver
 _FORGOTTEN = 60.0  # seconds after its end in which it may still ring, should the driver be lost
 
 
@@ -60,6 +61,7 @@ class Alarm:
         self._at_rest = at_rest
         self._timers: set[str] = set()
         self._ends: dict[str, float] = {}  # of those that run, on the clock
+        self._orphans: dict[tuple[str, float], Timer] = {}  # their driver was lost
         self._rang_alone: set[str] = set()
         self._tick_timer: Timer | None = None
         self._until = 0.0
@@ -88,35 +90,39 @@ class Alarm:
         """
         now = self._clock.time()
         for name, end in self._ends.items():
-            if now < end + _FORGOTTEN:
+            if now < end + _FORGOTTEN and (name, end) not in self._orphans:
                 wait = max(0.0, end + _GRACE - now)
-                self._clock.call_later(wait, partial(self._ring_alone, name, end))
+                ring = partial(self._ring_alone, name, end)
+                self._orphans[name, end] = self._clock.call_later(wait, ring)
 
     def close(self) -> None:
         """Ring no more, without a word."""
-        self._ends.clear()
-        if self._tick_timer is not None:
-            self._tick_timer.cancel()
-            self._tick_timer = None
+        for ring in self._orphans.values():
+            ring.cancel()
+        self._orphans.clear()
+        self._stop_ticking()
 
     def _ring_alone(self, name: str, end: float) -> None:
+        del self._orphans[name, end]
         if self._ends.get(name) == end:
             self._start(name)
+            if len(self._rang_alone) >= _MOST_TIMERS:
+                self._rang_alone.clear()
             self._rang_alone.add(name)
 
     def _on_started(self, event: Event) -> None:
         self._on_gone(event)  # it runs again, under the same name
-        self._ends_in(event)
+        if "total_seconds" in event.data:
+            self._ends_in(event)
 
     def _ends_in(self, event: Event) -> None:
-        name = _name(event)
-        if len(self._ends) >= _MOST_TIMERS:
-            del self._ends[next(iter(self._ends))]
-        self._ends[name] = self._clock.time() + _seconds(event)
+        name, seconds = _name(event), _seconds(event)
+        if len(self._ends) < _MOST_TIMERS and 0 <= seconds <= _LONGEST:
+            self._ends[name] = self._clock.time() + seconds
 
     def _on_finished(self, event: Event) -> None:
         name = _name(event)
-        if name in self._rang_alone:
+        if name in self._rang_alone:  # it is no news
             self._rang_alone.remove(name)
         else:
             self._start(name)
@@ -169,8 +175,13 @@ class Alarm:
             self._rings += 1
             self._player.sound(scaled(self._ring, gain(level)), least=self._settings.least_volume)
 
+    def _stop_ticking(self) -> None:
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+            self._tick_timer = None
+
     def _end(self) -> None:
-        self.close()
+        self._stop_ticking()
         if self._clock.time() < self._next:
             self._player.stop_sound()
         self._timers.clear()

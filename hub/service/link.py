@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Self
 
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -18,6 +17,7 @@ from wyoming.wake import Detect, Detection
 
 from hub.conversation.announcing import Announcement
 from hub.conversation.interruption import Judge, Overheard, Ruling, is_stop
+from hub.conversation.partials import Told
 from hub.conversation.patience import where
 from hub.conversation.peer import PeerGone
 from hub.conversation.room import Room
@@ -25,60 +25,14 @@ from hub.conversation.turn import Mark, Outcome, Turn
 from hub.engines.base import WakeWord
 from hub.engines.supervisor import Supervised
 from hub.service.remote_wake import RemoteWake
+from hub.service.turn_sound import TurnSound
 from protocol.audio import SPEECH, BadFormat, Converter, PcmFormat
 from protocol.connection import Connection, ConnectionClosed, MalformedFrame, ProtocolError
 from protocol.extensions import Flush, Interruption, Playback, Resume, with_turn
 
 _LOGGER = logging.getLogger(__name__)
 
-_QUEUED_SOUND = 3000  # chunks: a minute and more of what a satellite sends
-_MOST_SOUND_SECONDS = 120.0  # that a turn takes in
 _LONGEST_CHUNK = 10.0  # seconds; converting more than that at once would hold up the other rooms
-_SOUND_TIMEOUT = 5.0  # seconds without sound after which a microphone counts as silent
-
-
-class _Sound:
-    """What the satellite's microphone hears during one turn, on its way to the endpointer.
-
-    Iterate over it to take the sound out, 16 kHz mono 16-bit.
-    """
-
-    def __init__(self) -> None:
-        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED_SOUND)
-        self._seconds = 0.0
-        self.closed = False
-
-    def push(self, pcm: bytes) -> None:
-        """Take some sound; beyond the bound the rest is not wanted."""
-        if self.closed or not pcm:
-            return
-        self._seconds += SPEECH.seconds(len(pcm))
-        if self._seconds > _MOST_SOUND_SECONDS or self._chunks.qsize() >= _QUEUED_SOUND - 1:
-            _LOGGER.warning("more sound than a turn can be; the rest is dropped")
-            self.close()
-            return
-        self._chunks.put_nowait(pcm)
-
-    def close(self) -> None:
-        """Say that no more comes."""
-        if not self.closed:
-            self.closed = True
-            self._chunks.put_nowait(None)  # push leaves place for it
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        # A satellite may be alive, as its heartbeat says, and send no sound all the same.
-        try:
-            async with asyncio.timeout(_SOUND_TIMEOUT):
-                pcm = await self._chunks.get()
-        except TimeoutError:
-            self.close()
-            pcm = None
-        if pcm is None:
-            raise StopAsyncIteration
-        return pcm
 
 
 class SatelliteLink:
@@ -114,14 +68,15 @@ class SatelliteLink:
         self._language = language
         self._judge = judge
         self._stock = stock
-        self._overheard: _Sound | None = None  # what is said over a reply, until it is judged
+        self._overheard: TurnSound | None = None  # what is said over a reply, until it is judged
         self._judging: asyncio.Task[None] | None = None
-        self._sound: _Sound | None = None
+        self._sound: TurnSound | None = None
         self._turn: Turn | None = None
         self._wake_word: str | None = None
         self._converter: Converter | None = None
         self._reply_format = SPEECH  # until a reply begins
         self._listening_since = 0.0
+        self._told = Told()  # of the transcript
 
     async def run(self, arrived: Callable[[], Awaitable[None]]) -> None:
         """Serve the satellite until it goes; its turn goes with it.
@@ -215,7 +170,7 @@ class SatelliteLink:
         phrase = self._phrases.get(self._wake_word or "", self._wake_word)
         await self._stop_before()
         self._wake_word, self._converter = None, None
-        self._sound = _Sound()
+        self._sound = TurnSound()
         self._turn = await self._room.begin(self, self._sound, phrase)
 
     async def _stop_before(self) -> None:
@@ -241,7 +196,7 @@ class SatelliteLink:
         assert self._remote is not None
         await self._connection.write(Detection(name=name, timestamp=ms))
         await self._stop_before()
-        self._sound = _Sound()
+        self._sound = TurnSound()
         self._sound.push(self._remote.take())
         self._turn = await self._room.begin(self, self._sound, phrase)
 
@@ -259,7 +214,7 @@ class SatelliteLink:
             await self._stop(turn)
         else:
             self._converter = None
-            self._overheard = _Sound()
+            self._overheard = TurnSound()
             listening = self._listen_over(turn, self._overheard)
             self._judging = asyncio.create_task(listening, name=f"judge {turn.id}")
 
@@ -270,7 +225,7 @@ class SatelliteLink:
             judging.cancel()
             await asyncio.gather(judging, return_exceptions=True)
 
-    async def _listen_over(self, turn: Turn, sound: _Sound) -> None:
+    async def _listen_over(self, turn: Turn, sound: TurnSound) -> None:
         """Do with the reply of `turn` what the judge says."""
         overheard = Overheard(sound)
         try:
@@ -341,6 +296,7 @@ class SatelliteLink:
     async def listening(self, turn: Turn) -> None:
         """Say that sound is being listened to."""
         self._listening_since = asyncio.get_running_loop().time()
+        self._told = Told()
         await self._tell(turn, with_turn(Transcribe(language=self._language).event(), turn.id))
 
     async def voice_started(self, turn: Turn) -> None:
@@ -354,7 +310,8 @@ class SatelliteLink:
 
     async def partial(self, turn: Turn, text: str) -> None:
         """Tell what was said so far, as far as it will not change any more."""
-        await self._tell(turn, with_turn(TranscriptChunk(text=text).event(), turn.id))
+        if piece := self._told.more(text, final=False):
+            await self._tell(turn, with_turn(TranscriptChunk(text=piece).event(), turn.id))
 
     async def transcript(self, turn: Turn, text: str) -> None:
         """Tell what was said."""

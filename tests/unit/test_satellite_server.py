@@ -24,7 +24,7 @@ from hub.config import LinkSettings, Settings, TurnSettings
 from hub.conversation.interruption import Judge
 from hub.conversation.turn import Mark, Outcome
 from hub.engines.base import EngineError
-from hub.service import admission, link, satellites
+from hub.service import admission, satellites, turn_sound
 from hub.service.satellites import SatelliteServer
 from protocol.audio import PcmFormat
 from protocol.connection import Connection, ConnectionClosed, Limits
@@ -383,7 +383,7 @@ class TestPeersThatAreWrong:
             assert satellite_sound(hub)._chunks.qsize() <= 121
 
     async def test_a_satellite_that_sends_no_sound_does_not_listen_for_ever(self, monkeypatch):
-        monkeypatch.setattr(link, "_SOUND_TIMEOUT", 0.1)
+        monkeypatch.setattr(turn_sound, "_TIMEOUT", 0.1)
         async with serving() as hub, hub.satellite() as satellite:
             await satellite.send(RUN)
             error = await satellite.expect("error")
