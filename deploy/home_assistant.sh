@@ -53,11 +53,16 @@ fi
 
 # ---- Debian packages --------------------------------------------------------------------------
 
+missing=()
 need() { # COMMAND-OR-FILE PACKAGE
     if [[ $1 == /* ]]; then [[ -e $1 ]] && return; else command -v "$1" >/dev/null && return; fi
-    can_install || die "missing; run: sudo apt-get install $2"
-    say "installing $2"
-    install_packages "$2" || die "apt-get install $2 failed (see above)"
+    missing+=("$2")
+}
+install_missing() {
+    ((${#missing[@]} > 0)) || return 0
+    can_install || die "missing packages; run: sudo apt-get install ${missing[*]}"
+    say "installing ${missing[*]}"
+    install_packages "${missing[@]}" || die "apt-get install ${missing[*]} failed (see above)"
 }
 
 # Runs a long command with its output in the log; shows that it is alive.
@@ -90,6 +95,7 @@ options=()
 if [[ $needs == debian ]]; then
     [[ $EUID -eq 0 ]] || die "$version needs root, for debootstrap and chroot"
     need debootstrap debootstrap
+    install_missing
     root=$folder/root
     # the mirror that apt uses here; there may be none of these files
     mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
@@ -117,10 +123,8 @@ else
     need c++ g++
     headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
     need "$headers/Python.h" "python$needs-dev"
-    if ! "$python" -c 'import ensurepip' 2>/dev/null; then
-        can_install || die "missing; run: sudo apt-get install python$needs-venv"
-        install_packages "python$needs-venv" || die "apt-get install python$needs-venv failed"
-    fi
+    "$python" -c 'import ensurepip' 2>/dev/null || missing+=("python$needs-venv")
+    install_missing
     mkdir -p "$folder/homes"
     inside=(env)
     # 2025.5 to 2026.2 ask for 3.13.2 and run with 3.13.0, too; launch.py lowers their own check

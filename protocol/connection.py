@@ -198,6 +198,19 @@ class Connection:
                 raise WriteTimeout(f"the peer took nothing for {seconds:g} s") from None
             raise ConnectionClosed(f"the connection was lost: {error}") from error
 
+    async def ignore_ping(self, patience: float) -> None:
+        """Take what comes until a ping does, which gets no answer; nobody else reads any more.
+
+        Most peers then send no other for a while, and so nothing to a connection closed meanwhile.
+
+        Args:
+            patience: Seconds to wait for it.
+        """
+        with contextlib.suppress(ProtocolError, ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(patience):
+                while (await self._read_frame()).type != "ping":
+                    pass
+
     async def hang_up(self, patience: float) -> None:
         """Send the end of the stream, and take what the peer still sends until it ends, too.
 

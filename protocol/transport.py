@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 
 from wyoming.error import Error
@@ -34,7 +35,7 @@ from protocol.tls import (
 )
 from protocol.uri import BadUri, Inet, Local, parse
 
-__all__ = ["BadUri", "Handler", "Server", "WrongCertificate", "connect", "serve"]
+__all__ = ["BadUri", "Handler", "Server", "WrongCertificate", "bind", "connect", "serve"]
 
 
 async def connect(
@@ -105,10 +106,27 @@ async def _open(
         raise HandshakeFailed(explain(error)) from error
 
 
+async def bind(uri: str) -> list[socket.socket]:
+    """Listen, and let peers wait until `serve` gets to them.
+
+    Returns:
+        What `serve` takes, and closes at its end; until then the caller.
+
+    Raises:
+        BadUri: The URI is not supported.
+        OSError: The address is in use, or cannot be bound.
+    """
+    address = parse(uri)
+    if isinstance(address, Local):
+        return [await listen_unix(address.path)]
+    return await listen_inet(address.host, address.port)
+
+
 async def serve(
     uri: str,
     handler: Handler,
     *,
+    bound: list[socket.socket] | None = None,
     limits: Limits = DEFAULT_LIMITS,
     heartbeat: float | None = None,
     max_connections: int = 64,
@@ -121,6 +139,7 @@ async def serve(
     Args:
         uri: Where to listen. Port 0 takes any free one; `Server.uri` tells which. A Unix socket is
             for this user only (mode 600); a dead one left at its path is replaced.
+        bound: What `bind` has made of this URI; None binds now.
         handler: Called with each connection; the connection is closed when it returns. What it
             raises is logged and ends only that connection.
         limits: What each peer may cost.
@@ -145,11 +164,10 @@ async def serve(
     if secure and tls is None:
         raise BadUri(f"{uri}: there is no certificate to encrypt with; use tcp:// or unix://")
     door = Door(limits, heartbeat, max_connections, admit, tls if secure else None, throttle)
+    listeners = await bind(uri) if bound is None else bound
     if isinstance(address, Local):
-        listener = await listen_unix(address.path)
-        server = Server(str(address), [listener], handler, door, remove=address.path)
+        server = Server(str(address), listeners, handler, door, remove=address.path)
     else:
-        listeners = await listen_inet(address.host, address.port)
         port = listeners[0].getsockname()[1]
         server = Server(str(Inet(address.host, port, secure)), listeners, handler, door)
     server.start()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from functools import partial
@@ -20,6 +21,7 @@ from protocol.discovery import announced, instance_name, manual_entry, reachable
 from protocol.extensions import Introduction, introduce
 from protocol.service_manager import notify, watched
 from protocol.settings import ConfigError
+from protocol.transport import bind
 from protocol.uri import Inet, parse
 from satellite.audio.devices import DeviceError, Microphone, Speaker, open_microphone, open_speaker
 from satellite.config import Settings
@@ -195,6 +197,19 @@ async def _until(stop: asyncio.Event, job: Coroutine[object, object, None]) -> N
 
 
 async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
+    # Home Assistant looks for us 3 s after we have gone, and then after 10: it may have to wait
+    # for models and devices, but finds us.
+    bound = None if settings.listen is None else await bind(settings.listen)
+    try:
+        await _run_room(settings, announce, bound)
+    finally:
+        for listener in bound or ():
+            listener.close()
+
+
+async def _run_room(
+    settings: Settings, announce: Callable[[str], None], bound: list[socket.socket] | None
+) -> None:
     loop = asyncio.get_running_loop()
     target = await asyncio.to_thread(target_of, settings)
     remote = settings.wake.remote
@@ -257,6 +272,7 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
                 settings.listen,
                 session,
                 _say_address,
+                bound=bound,
                 admit=admit,
                 published=partial(published, settings, target),
             )
@@ -280,9 +296,10 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> None:
 
 
 async def _finish(session: Session, link: Link) -> None:
+    """Let Home Assistant send the rest of a turn, or it would take 13 s to come back."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_FINISH):
-            while not session.finish():
+            while not session.finish():  # noqa: ASYNC110 - the session knows of no event loop
                 await asyncio.sleep(0.05)
             await link.sent()
 

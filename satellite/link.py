@@ -8,6 +8,7 @@ is the driver, and only its events reach the session.
 import asyncio
 import logging
 import random
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
@@ -35,7 +36,8 @@ STABLE = 10.0  # seconds after which a connection counts as good, and its loss a
 CONNECT_TIMEOUT = 2.0  # seconds, when it is known where the hub is
 FIRST_DISTRUST = 5.0  # seconds, where token or certificate are wrong
 LAST_DISTRUST = 60.0  # seconds; seldom enough that the hub does not stop listening to our address
-LAST_WORDS = 0.5  # seconds for what a driver still sends when we end
+NEXT_PING = 2.2  # seconds in which a driver pings once; Home Assistant every 2
+LAST_WORDS = 0.3  # seconds for what a driver still sends when we end
 DROPPED = 4.0  # seconds in which a dropped driver has to hang up; Home Assistant takes 3
 MAX_QUEUED = 1000  # events, about 20 s of microphone
 MAX_PEERS = 8
@@ -117,8 +119,9 @@ class Link:
     def drop(self, reason: str) -> None:
         """Close the driver's connection; when we dialled it, dial again.
 
-        One that dialled us is heard out, but not listened to: if Home Assistant sends the rest of
-        an answer to a closed connection, it takes 13 s to come back instead of 3.
+        One that dialled us may go on sending until it hangs up, too: Home Assistant comes back
+        after 3 s, but only after 13 where it sends two pieces, and a ping is that, to a closed
+        connection.
         """
         if self._driver is not None:
             _LOGGER.warning("dropping %s: %s", self._driver.connection.peer, reason)
@@ -185,6 +188,7 @@ class Link:
         session: Conversation,
         on_listening: Callable[[str], None] = lambda _: None,
         *,
+        bound: list[socket.socket] | None = None,
         admit: AllowList | None = None,
         published: Callable[[str], AbstractAsyncContextManager[object]] = nullcontext,
     ) -> None:
@@ -197,6 +201,7 @@ class Link:
             uri: where to listen; port 0 takes any free one.
             session: what the driver talks to.
             on_listening: called with the real address.
+            bound: what `protocol.transport.bind` has made of `uri`; None binds now.
             admit: who may connect; None for everybody.
             published: told the real address, lets others find it for as long as we listen.
 
@@ -206,10 +211,14 @@ class Link:
         """
 
         async def handle(connection: Connection) -> None:
-            patience = LAST_WORDS
+            peer, patience = _Peer(connection), LAST_WORDS
             try:
-                await self._serve(_Peer(connection), session)
+                await self._serve(peer, session)
                 patience = DROPPED
+            except asyncio.CancelledError:
+                if peer.wants_to_drive:
+                    await connection.ignore_ping(NEXT_PING)
+                raise
             finally:
                 await connection.hang_up(patience)
 
@@ -217,6 +226,7 @@ class Link:
         server = await serve(
             uri,
             handler,
+            bound=bound,
             limits=_LIMITS,
             heartbeat=HEARTBEAT,
             max_connections=MAX_PEERS,

@@ -4,8 +4,12 @@ import asyncio
 import contextlib
 import json
 
+import msgspec
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
+
+from hub.config import Settings
+from protocol.private_files import write_private
 
 TOKEN = "a-token"
 LAMP = "light.kitchen_lamp"
@@ -18,6 +22,13 @@ def spoken(text, kind="action_done", code=None):
 
 
 NOT_UNDERSTOOD = spoken("Sorry, I couldn't understand that", "error", "no_intent_match")
+
+
+def settings_for(url, folder, token=TOKEN):
+    file = folder / "token"
+    write_private(file, f"{token}\n".encode())
+    table = {"url": url, "token_file": str(file)}
+    return msgspec.convert({"home_assistant": table}, Settings)
 
 
 class PretendHome:

@@ -38,11 +38,12 @@ def announce(settings: Settings, text: str, room: str | None) -> int:
         raise OSError(f"{settings.web.listen} is no Parlour hub") from exc
     finally:
         connection.close()
-    if not isinstance(answer, dict) or not ({"rooms", "error"} & set(answer)):
-        raise OSError(f"{settings.web.listen} is no Parlour hub")
-    if "error" in answer:
-        print(f"parlour-hub: not announced: {answer['error']['text']}", file=sys.stderr)
-        return 1
-    for name, what in answer["rooms"].items():
-        print(f"{name}: {what}")
-    return 0
+    match answer:
+        case {"error": {"text": str(why)}}:
+            print(f"parlour-hub: not announced: {why}", file=sys.stderr)
+            return 1
+        case {"rooms": dict(rooms)}:
+            for name, what in rooms.items():
+                print(f"{name}: {what}")
+            return 0
+    raise OSError(f"{settings.web.listen} is no Parlour hub")

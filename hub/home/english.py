@@ -1,6 +1,7 @@
 """English commands made plain before they are recognised: politeness off, durations in seconds."""
 
 import re
+from datetime import datetime
 
 _DROPPED = re.compile(r"\b(?:um+|uh+|er|erm|please|for me)\b")
 _BEFORE = re.compile(
@@ -11,9 +12,10 @@ _BEFORE = re.compile(
     r"|i want to|i would like to|i'd like to|thanks|thank you) )+"
 )
 _BEHIND = re.compile(
-    r"(?: (?:please|thanks|thank you|okay|ok|now|right now|will you|would you|can you|could you"
-    r"|then|mate|dear|parlour|parlor))+$"
+    r"(?:(?: (?:please|thanks|thank you|okay|ok|right now|will you|would you|can you|could you"
+    r"|then|mate|dear|parlour|parlor))|(?<! from) now)+$"
 )
+_UNMUTE = re.compile(r"^(?:and|un|on|i'm)[ -]mute\b")  # as Whisper's smallest model writes it
 _HEARD = (  # how Whisper's smallest model writes it, now and then
     (re.compile(r"^(?:sat|sit|said|set) (?:at|up|a|the|up a|it) (?=(?:\w+ ){0,4}timer)"), "set a "),
     (re.compile(r"\btime or\b"), "timer"),
@@ -54,7 +56,18 @@ _PART = re.compile(
     r"(?: more| extra| additional)?"
     rf"[ -]?{_UNIT}(?: and (?P<after>a half|a quarter|three quarters))?\b"
 )
+_MOST_AT_ONCE = 5  # timers in one sentence
+_TIMERS = re.compile(
+    r"(?:set|start|make|create|put on) (?:me )?(?:\w+ )?timers (?:for|of|one for) (?P<spans>.+)"
+)
+_AND_TIMER = re.compile(
+    r"(?:,? and|,)(?: then| also)*(?: (?:set|start|make|create|put on))?"
+    r"(?= (?:an? |the |another |one |for )(?!half\b|quarter\b))"
+)
+_ANOTHER = re.compile(r"^(?:(?:another|an?|the|one)(?: one| timer)? )?(?=for\b)")
+_SOME_UNIT = re.compile(r"\b(?:hour|minute|second)s?\b")
 _PERCENT = re.compile(rf"\b({_NUMBER}) percent\b")
+_REST = re.compile(r" ([1-5]?\d)")
 _JOINT = re.compile(r"(?:\s*,)?(?: and)? ")
 
 
@@ -63,7 +76,7 @@ def plain(text: str) -> str:
     words = text.lower().replace("\u2019", "'").replace("%", " percent ")
     words = words.replace("\u00bd", " 1/2").replace("\u00bc", " 1/4")
     words = re.sub(r"(?<!\d)[.,:](?!\d)|[.,:](?!\d)|[!?;\"()\u2026]|--+", " ", words)
-    words = " ".join(_DROPPED.sub(" ", words).split())
+    words = _UNMUTE.sub("unmute", " ".join(_DROPPED.sub(" ", words).split()))
     before = ""
     while before != words:
         before = words
@@ -72,6 +85,25 @@ def plain(text: str) -> str:
     for pattern, meant in _HEARD:
         words = pattern.sub(meant, words)
     return words
+
+
+def timers_in(words: str) -> list[str]:
+    """Return plain words that ask for several timers as so many sentences; [] if they do not."""
+    if "timer" not in words:
+        return []
+    if (listed := _TIMERS.fullmatch(words)) is not None:
+        spans = re.split(r",? and |, ", listed["spans"])
+        parts = ["timer for " + re.sub(r"^(?:one |another )?for ", "", span) for span in spans]
+    else:
+        first, *more = _AND_TIMER.split(words)
+        first += "" if "timer" in first else " timer"  # "a 5 minute and a 10 minute timer"
+        parts = [first, *("set " + _ANOTHER.sub("timer ", part.strip()) for part in more)]
+    for at in range(len(parts) - 1, -1, -1):  # "for 5 minutes and another for 10", "for 5 and 10"
+        near = parts[at + 1 :] + parts[:at][::-1]
+        unit = next((u[0] for part in near if (u := _SOME_UNIT.search(part))), "")
+        if unit and re.search(rf"for {_NUMBER}$", parts[at]):
+            parts[at] += f" {unit}"
+    return parts if 1 < len(parts) <= _MOST_AT_ONCE else []
 
 
 def in_seconds(words: str) -> str:
@@ -84,6 +116,8 @@ def in_seconds(words: str) -> str:
     while (match := _PART.search(words, at)) is not None:
         found.append(words[at : match.start()])
         total, at = _seconds_of(match), match.end()
+        if (rest := _REST.fullmatch(words, at)) and _size(match) > 1:  # "1 hour 30"
+            total, at = total + int(rest[1]) * _size(match) / 60, rest.end()
         while joint := _JOINT.match(words, at):  # "1 hour and 20 minutes", "2 minutes, 5 seconds"
             following = _PART.match(words, joint.end())
             if following is None or _size(following) >= _size(match):
@@ -112,6 +146,13 @@ def _seconds_of(part: re.Match[str]) -> float:
     return count * _size(part)
 
 
+def value_of(words: str) -> int | None:
+    """Return the number below a hundred that words are: "forty-five"; None if they are none."""
+    parts = re.split("[ -]", words)
+    values = [_VALUES[part] for part in parts if part in _VALUES]
+    return sum(values) if len(values) == len(parts) else None
+
+
 def _number(words: str) -> float:
     if words[0].isdigit():
         return float(words)
@@ -128,6 +169,14 @@ def duration(seconds: float) -> str:
     """Return a duration as it is said: "1 hour and 20 minutes"."""
     parts = _parts(seconds)
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def clock(at: datetime) -> str:
+    """Return a time of day as it is said: "7 AM", "7:30 PM", "noon"."""
+    if at.minute == 0 and at.hour in (0, 12):
+        return "noon" if at.hour else "midnight"
+    minutes = f":{at.minute:02}" if at.minute else ""
+    return f"{at.hour % 12 or 12}{minutes} {'AM' if at.hour < 12 else 'PM'}"
 
 
 def kind(seconds: float) -> str:

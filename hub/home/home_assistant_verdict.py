@@ -1,8 +1,9 @@
 """What Home Assistant would make of a sentence, told without doing it.
 
-Its intent engine guesses (since 2025): "what is the capital of France" is nearest to the question
-for the time, and is answered so. Its websocket API recognises without acting, and says of a match
-whether it is a guess (`components/conversation/http.py`, `websocket_hass_agent_debug`).
+The intent engine of some versions guesses (2026.2's does, 2026.11's and 2024.3's do not): "what is
+the capital of France" is nearest to the question for the time, and is answered so; "how do I turn
+on the lamp" turns it off. Its websocket API recognises without acting, and says of a match whether
+it is a guess (its `components/conversation/http.py`, `websocket_hass_agent_debug`).
 """
 
 from enum import Enum, auto
@@ -17,6 +18,8 @@ class Verdict(Enum):
 
     DO = auto()
     """It knows the sentence, word by word."""
+    TELL = auto()
+    """It knows it, word by word, as a question, which changes nothing."""
     OWNER = auto()
     """It is one that its owner has made: an automation's, or one in a file of theirs."""
     OURS = auto()
@@ -59,4 +62,7 @@ def _read(result: dict[str, Any] | None) -> Verdict:
         return Verdict.OWNER
     if result.get("fuzzy_match"):  # versions that do not guess do not say so
         return Verdict.GUESS
-    return Verdict.OURS if result["intent"]["name"] in OURS else Verdict.DO
+    intent = str(result["intent"]["name"])
+    if intent in OURS:
+        return Verdict.OURS
+    return Verdict.TELL if "Get" in intent else Verdict.DO  # HassGetState, HassClimateGet...

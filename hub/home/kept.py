@@ -4,8 +4,9 @@ import asyncio
 import logging
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from hub.store import open_database
 
@@ -13,14 +14,16 @@ _LOGGER = logging.getLogger(__name__)
 
 _CLOSE_TIMEOUT = 5.0  # seconds
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS timers (
+CREATE TABLE IF NOT EXISTS alarms (
     id TEXT PRIMARY KEY,
     room TEXT NOT NULL,
     name TEXT NOT NULL,
     seconds REAL NOT NULL,    -- for which it was set
     left REAL NOT NULL,       -- seconds, at the moment `at`; below 0 it has run out
     at REAL NOT NULL,         -- seconds since the epoch
-    paused INTEGER NOT NULL
+    paused INTEGER NOT NULL,
+    what TEXT NOT NULL,       -- "timer", "alarm" or "reminder"
+    due REAL                  -- seconds since the epoch, of what rings at a time of day
 ) STRICT;
 CREATE TABLE IF NOT EXISTS volumes (room TEXT PRIMARY KEY, level REAL NOT NULL) STRICT;
 """
@@ -37,6 +40,8 @@ class KeptTimer:
     left: float
     at: float
     paused: bool
+    what: str = "timer"
+    due: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ class Keeper:
         try:
             with closing(open_database(self._path, _SCHEMA)) as connection:
                 timers = connection.execute(
-                    "SELECT id, room, name, seconds, left, at, paused FROM timers"
+                    "SELECT id, room, name, seconds, left, at, paused, what, due FROM alarms"
                 ).fetchall()
                 volumes = dict(connection.execute("SELECT room, level FROM volumes").fetchall())
         except (sqlite3.Error, OSError) as exc:
@@ -112,11 +117,13 @@ class Keeper:
         return Kept(tuple(_timer(*row) for row in timers), volumes)
 
     def _replace(self, state: Kept) -> None:
-        rows = [(t.id, t.room, t.name, t.seconds, t.left, t.at, t.paused) for t in state.timers]
+        rows = [astuple(timer) for timer in state.timers]
         try:
             with closing(open_database(self._path, _SCHEMA)) as connection, connection:
-                connection.execute("DELETE FROM timers")
-                connection.executemany("INSERT INTO timers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                connection.execute("DELETE FROM alarms")
+                connection.executemany(
+                    "INSERT INTO alarms VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+                )
                 connection.execute("DELETE FROM volumes")
                 connection.executemany("INSERT INTO volumes VALUES (?, ?)", state.volumes.items())
         except (sqlite3.Error, OSError, ValueError) as exc:  # ValueError: text that is no Unicode
@@ -130,7 +137,6 @@ class Keeper:
         self.problem = problem
 
 
-def _timer(
-    id_: str, room: str, name: str, seconds: float, left: float, at: float, paused: int
-) -> KeptTimer:
-    return KeptTimer(id_, room, name, seconds, left, at, bool(paused))
+def _timer(*row: Any) -> KeptTimer:
+    kept = KeptTimer(*row)
+    return replace(kept, paused=bool(kept.paused))

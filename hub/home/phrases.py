@@ -10,6 +10,10 @@ duration is "600 seconds".
 from typing import Any, NamedTuple
 
 REPEAT = "ParlourRepeat"
+RESTART = "ParlourRestartTimer"
+SNOOZE = "ParlourSnooze"
+VOLUME = "ParlourVolume"
+UNMUTE = "ParlourUnmute"
 
 
 class Phrases(NamedTuple):
@@ -70,7 +74,8 @@ countdown [from|for] <span>
 (tell|let) me [know] (when|after|in) <span> [are|is|has|have] (up|over|passed|gone by|gone)
 (tell|let) me [know] in <span>
 <set> [an|the|my] alarm (for|in|of) <span> [from now]
-(remind|wake|alert|buzz|ping) me [up] [again] in <span> [from now]
+(remind|wake|alert|buzz|ping|notify|nudge) me [up] [again] in <span> [from now]
+give me a (shout|nudge|ping|buzz|call|heads up) in <span>
 (time|clock) [me] [for] <span>
 set [<a>] time (for|of|to) <span>
 """,
@@ -131,12 +136,26 @@ make <which> <span> longer
 make <which> <span> shorter
 """,
     ),
+    Phrases(
+        RESTART,
+        """
+(restart|reset) <which>
+start <which> (over|from the (start|beginning)) [again]
+""",
+    ),
+    Phrases(
+        SNOOZE,
+        """
+snooze [it|that|<a> (alarm|timer)] [for] [<span>]
+wake me [up] again in <span>
+""",
+    ),
     Phrases("HassPauseTimer", "(pause|hold|freeze|halt|suspend|put on hold) <which>"),
     Phrases(
         "HassUnpauseTimer",
         """
 (resume|continue|unpause|unfreeze|carry on with|go on with) <which>
-(start|restart|run) <which> again
+(start|run) <which> again
 (continue|resume) (timing|countdown|counting)
 """,
     ),
@@ -167,6 +186,7 @@ when is <which> (done|up|over|finished|ready|due)
 (check|check on|show|show me|tell me about|read out) <which>
 how is <which> (doing|going|coming along)
 how's <which> (doing|going|coming along)
+how are <which> [doing|going|coming along]
 is <which> [still] (on|running|going|active|set|done|finished|up|over|ready)
 """,
     ),
@@ -180,6 +200,7 @@ is <which> [still] (on|running|going|active|set|done|finished|up|over|ready)
 (are|is) (any|the|my) timers [still] (running|on|going|set)
 how long [is|are] [<left>] (on|for) [all] [of] [<a>] timers
 what timers
+(what|which) timer (is|ends|goes off|rings|finishes) (next|first)
 """,
         {"all": True},
     ),
@@ -199,6 +220,8 @@ how many (minutes|seconds) [are] <left>
         """
 how (much time|long) [is|do i have|do we have] <left> (on|for) [<a>] {timer_name:name}
 how much longer (for|on) [<a>] {timer_name:name}
+how (long|much time) (on|for) [<a>] {timer_name:name}
+time (left|remaining)
 """,
         needs="timer",
     ),
@@ -245,6 +268,34 @@ half volume
 volume [to|at] half
 """,
         {"volume_level": 50},
+    ),
+    Phrases(
+        "HassSetVolume",
+        """
+mute
+mute (yourself|[the|your] (volume|sound|speaker))
+(set|turn|put) [the|your] volume (to|at) (zero|minimum|min|the (minimum|lowest|min)|lowest)
+(minimum|min|lowest) volume
+volume (zero|[to|at] (minimum|min))
+turn [the|your] volume (all the way down|off)
+""",
+        {"volume_level": 0},
+    ),
+    Phrases(
+        UNMUTE,
+        """
+unmute
+unmute (yourself|[the|your] (volume|sound|speaker))
+turn [the|your] (volume|sound) [back] on
+""",
+    ),
+    Phrases(
+        VOLUME,
+        """
+(what's|what is|whats|tell me) (the|your) [current] volume [level|at|set to|now|at now]
+how loud are you [now|set]
+what volume are you [at|on|set to] [now]
+""",
     ),
     Phrases(
         "HassSetVolumeRelative",

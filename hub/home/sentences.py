@@ -6,7 +6,7 @@ Recognition is hassil's, with the sentences of home-assistant-intents and our ow
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from hassil.intents import Intents
@@ -14,9 +14,12 @@ from hassil.recognize import RecognizeResult, recognize_all
 from home_assistant_intents import get_intents
 
 from hub.conversation.request_words import vocabulary
-from hub.home.english import in_seconds, plain
+from hub.home import reminders
+from hub.home.english import in_seconds, plain, timers_in
 from hub.home.phrases import ENGLISH, RULES, Phrases
+from hub.home.phrases_alarms import ALARMS
 from hub.home.phrases_elsewhere import OTHERS
+from hub.home.recognised import Recognised
 
 _OURS = (
     "HassStartTimer",
@@ -54,37 +57,8 @@ _NO_NAMES = vocabulary(  # in a timer's name, so that "stop telling me about the
     " tonight noon midnight morning afternoon evening o'clock am pm monday tuesday wednesday"
     " thursday friday saturday sunday"
 )
+_SECONDS = re.compile(r"(\d+) seconds")
 _ARTICLES = re.compile(r"^(?:(?:the|a|an|my|our|your|some) )+")
-
-
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """What a sentence means.
-
-    Args:
-        intent: its name, as Home Assistant has it.
-        slots: what it says of it.
-        needs: "timer" where it means that only if there is a timer.
-    """
-
-    intent: str
-    slots: Mapping[str, Any]
-    needs: str = ""
-
-    @property
-    def seconds(self) -> int | None:
-        """The duration that is said, if any."""
-        return _total(self.slots, "")
-
-    @property
-    def start_seconds(self) -> int | None:
-        """The duration that the timer was set for, which is meant, if that is said."""
-        return _total(self.slots, "start_")
-
-    @property
-    def name(self) -> str:
-        """The timer's name, "" if none is said."""
-        return str(self.slots.get("name", ""))
 
 
 class Sentences:
@@ -113,16 +87,45 @@ class Sentences:
         if len(text) > _MOST_LETTERS:
             return None
         for language, intents in self._intents.items():
-            words = in_seconds(plain(text)) if language == "en" else _tidy(text)
-            found = [r for r in map(_of, recognize_all(words, intents)) if r is not None]
-            if found:
-                return min(found, key=lambda r: (len(r.name.split()), bool(r.needs)))
+            words = plain(text) if language == "en" else _tidy(text)
+            if language != "en":
+                found = _best(words, intents)
+            else:
+                found = (
+                    reminders.recognise(words)
+                    or _more(words)
+                    or _best(in_seconds(words), intents)
+                    or _several(words, intents)
+                )
+            if found is not None:
+                return found
         return None
+
+
+def _best(words: str, intents: Intents) -> Recognised | None:
+    found = [r for r in map(_of, recognize_all(words, intents)) if r is not None]
+    return min(found, key=lambda r: (len(r.name.split()), bool(r.needs)), default=None)
+
+
+def _more(words: str) -> Recognised | None:
+    """Recognise "five more minutes", which `in_seconds` takes for the duration that it is."""
+    span = _SECONDS.fullmatch(in_seconds(words)) if " more " in words else None
+    slots = {"seconds": float(span[1])} if span is not None else {}
+    return Recognised("HassIncreaseTimer", slots, needs="timer") if slots else None
+
+
+def _several(words: str, intents: Intents) -> Recognised | None:
+    """Recognise several timers in one sentence: "for five minutes, and another one for ten"."""
+    found = [_best(in_seconds(part), intents) for part in timers_in(words)]
+    timers = [r for r in found if r is not None and r.intent == "HassStartTimer" and r.seconds]
+    if not timers or len(timers) < len(found):
+        return None
+    return replace(timers[0], also=tuple(timers[1:]))
 
 
 def _load(language: str) -> Intents | None:
     stored: dict[str, Any] = get_intents(_VARIANTS.get(language, language)) or {}
-    own = ENGLISH if language == "en" else OTHERS.get(language, ())
+    own = (*ENGLISH, *ALARMS) if language == "en" else OTHERS.get(language, ())
     # (English asks the time in more ways: `hub.conversation.about_now`.)
     wanted = _OURS if language == "en" else (*_OURS, *_CLOCK)
     intents: dict[str, Any] = {}
@@ -150,7 +153,7 @@ def _load(language: str) -> Intents | None:
             "intents": intents,
             "skip_words": stored.get("skip_words", []),
             "expansion_rules": stored.get("expansion_rules", {})
-            | (RULES if own is ENGLISH else {}),
+            | (RULES if language == "en" else {}),
             "lists": stored.get("lists", {})
             | {"timer_name": {"wildcard": True}}
             | _NUMBERS
@@ -195,9 +198,3 @@ def _tidy(text: str) -> str:
     return " ".join(
         re.sub(r"[.,!?;:\u00bf\u00a1\u2026]+(?=\s|$)|[\u00bf\u00a1]", " ", text).split()
     )
-
-
-def _total(slots: Mapping[str, Any], prefix: str) -> int | None:
-    units = (("hours", 3600), ("minutes", 60), ("seconds", 1))
-    values = [slots[prefix + n] * size for n, size in units if prefix + n in slots]
-    return round(sum(values)) if values else None

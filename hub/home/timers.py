@@ -1,8 +1,8 @@
-"""Timers: any number in each room, over restarts, until they ring.
+"""Timers, alarms and reminders: any number in each room, over restarts, until they ring.
 
 The satellite is told by Wyoming's timer events, as Home Assistant tells it, and rings by itself.
 Time runs on the event loop's clock, so that setting the machine's clock moves no timer. Only over
-a restart does the machine's clock count.
+a restart does the machine's clock count, and for what is to ring at a time of day.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from wyoming.event import Event
@@ -18,15 +19,17 @@ from wyoming.timer import TimerCancelled, TimerFinished, TimerStarted, TimerUpda
 
 from hub.conversation.patience import where
 from hub.home.base import HomeError
-from hub.home.english import duration, kind
+from hub.home.english import clock, duration, kind
 from hub.home.kept import KeptTimer
 
 _LOGGER = logging.getLogger(__name__)
 
 LONGEST = 24 * 3600.0  # seconds
+_FARTHEST = 7 * 24 * 3600.0  # seconds until an alarm
 MOST = 20  # in a room
-_MOST_NAME = 40  # letters
+_MOST_NAME = 150  # letters
 _RINGS_LATE = 3600.0  # seconds; who was away for longer is told nothing
+_LATE = 10.0  # seconds, from which on it is said how late it is
 _KEEP_AGAIN = 60.0  # seconds; in case the machine's clock is set meanwhile
 _LEAST_WAIT = 0.001  # seconds; clocks have a resolution
 _JUST_RANG = 120.0  # seconds in which "stop the timer" may mean one that rings
@@ -45,10 +48,13 @@ class Timer:
     Args:
         id: names it to satellites.
         room: where it was set, and rings.
-        name: what it is for, or "".
+        name: what it is for, or ""; a reminder's is "to call mum".
         seconds: for which it was set.
         ends: when it ends, on the loop's clock; while it is paused, the seconds that are left.
         paused: whether it is.
+        what: "timer", "alarm" or "reminder".
+        due: the time of day at which it is to ring, in seconds since the epoch; None if it was set
+            for so many seconds.
     """
 
     id: str
@@ -57,6 +63,8 @@ class Timer:
     seconds: float
     ends: float
     paused: bool = False
+    what: str = "timer"
+    due: float | None = None
 
     @property
     def left(self) -> float:
@@ -65,8 +73,11 @@ class Timer:
 
     @property
     def label(self) -> str:
-        """What it is called: "pizza timer", or "10 minute timer"."""
-        return f"{self.name or kind(self.seconds)} timer"
+        """What it is called: "pizza timer", "10 minute timer", "7 AM alarm"."""
+        if self.what == "reminder" and self.name:
+            return f"reminder {self.name}"
+        span = kind(self.seconds) if self.due is None else clock(datetime.fromtimestamp(self.due))
+        return f"{self.name or span} {self.what}"
 
 
 class Timers:
@@ -91,8 +102,8 @@ class Timers:
         self._changed = changed
         self._wall = wall
         self._timers: dict[str, Timer] = {}
-        self._rang: dict[str, tuple[float, str]] = {}  # rooms: when one rang there last, and which
-        self._away: set[str] = set()  # rooms without a satellite, where one should ring
+        self._rang: dict[str, tuple[float, Timer]] = {}  # rooms: when one rang last, and which
+        self._away: set[str] = set()  # rooms where one should ring, until a satellite is there
         self._look = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,7 +115,7 @@ class Timers:
         """Return all timers as they are to be kept."""
         now = self._wall()
         return tuple(
-            KeptTimer(t.id, t.room, t.name, t.seconds, t.left, now, t.paused)
+            KeptTimer(t.id, t.room, t.name, t.seconds, t.left, now, t.paused, t.what, t.due)
             for t in self._timers.values()
         )
 
@@ -115,7 +126,9 @@ class Timers:
             # A clock that was set back meanwhile makes no timer longer.
             left = row.left if row.paused else row.left - max(0.0, wall - row.at)
             ends = left if row.paused else now + left
-            timer = Timer(row.id, row.room, row.name, row.seconds, ends, row.paused)
+            timer = Timer(
+                row.id, row.room, row.name, row.seconds, ends, row.paused, row.what, row.due
+            )
             self._timers.setdefault(timer.id, timer)
         self._task = asyncio.create_task(self._run(), name="timers")
 
@@ -128,44 +141,56 @@ class Timers:
 
     def arrived(self, room: str) -> None:
         """Say that a room has a satellite again."""
-        if room in self._away:
-            self._away.discard(room)
-            self._look.set()
+        self._away.discard(room)
+        self._look.set()
 
     # -- what can be done ---------------------------------------------------------------------
 
     @property
     def names(self) -> tuple[str, ...]:
         """What timers are called."""
-        return tuple(dict.fromkeys(t.name for t in self._timers.values() if t.name))
+        named = (t.name for t in self._timers.values() if t.name and t.what == "timer")
+        return tuple(dict.fromkeys(named))
 
-    def running(self, room: str | None = None) -> list[Timer]:
-        """Return the timers of a room, or of all, the one that ends first at the front."""
+    def running(self, room: str | None = None, what: str = "") -> list[Timer]:
+        """Return the timers of a room, or of all, the one that ends first at the front.
+
+        `what` is that of those which are meant; "" for all.
+        """
         found = [t for t in self._timers.values() if room in (None, t.room) and t.left > 0]
+        found = [t for t in found if what in ("", t.what)]
         return sorted(found, key=lambda timer: (timer.paused, timer.left))
+
+    def rang(self, room: str) -> Timer | None:
+        """Return what has rung in a room just now, and may still ring."""
+        at, timer = self._rang.get(room, (0.0, None))
+        return timer if asyncio.get_running_loop().time() - at < _JUST_RANG else None
 
     async def hush(self, room: str) -> bool:
         """Stop what may be ringing in a room; whether a timer has rung there lately."""
-        at, timer = self._rang.pop(room, (-_JUST_RANG, ""))
-        if asyncio.get_running_loop().time() - at >= _JUST_RANG:
+        if (timer := self.rang(room)) is None:
             return False
-        await self._send(room, TimerCancelled(timer).event())
+        del self._rang[room]
+        await self._send(room, TimerCancelled(timer.id).event())
         return True
 
-    def find(self, room: str, name: str = "", seconds: float | None = None) -> Timer:
+    def find(
+        self, room: str, name: str = "", seconds: float | None = None, what: str = "timer"
+    ) -> Timer:
         """Return the timer that is meant by somebody in `room`.
 
         Args:
             room: where it is asked; its timers come before those of other rooms.
             name: what the timer, or its room, is called; "" where that is not said.
             seconds: for which it was set, where that is said.
+            what: "timer", "alarm" or "reminder".
 
         Raises:
             HomeError: there is none, or it might be several.
         """
         wanted = _plain(name)
         for where_ in (room, None):
-            found = self.running(where_)
+            found = self.running(where_, what)
             if seconds is not None:
                 found = [t for t in found if round(t.seconds) == round(seconds)]
             if wanted:
@@ -176,33 +201,45 @@ class Timers:
                 return found[0]  # of several alike, the one that ends first
             if found:
                 said = _listed([self.described(timer, room) for timer in found[:5]])
-                raise HomeError(f"There are {len(found)} timers: {said}. Say which one.")
-        if not self.running():
-            raise HomeError("There is no timer.")
+                raise HomeError(f"There are {len(found)} {what}s: {said}. Say which one.")
         asked = name or (kind(seconds) if seconds is not None else "")
-        raise HomeError(f"There is no {asked} timer." if asked else "There is no timer here.")
+        if not self.running(what=what) or not asked:
+            raise HomeError(f"There is no {what}.")
+        missing = f"reminder {asked}" if what == "reminder" else f"{asked} {what}"
+        raise HomeError(f"There is no {missing}.")
 
-    async def set(self, room: str, seconds: float, name: str = "") -> Timer:
-        """Start a timer.
+    async def set(
+        self,
+        room: str,
+        seconds: float,
+        name: str = "",
+        what: str = "timer",
+        due: float | None = None,
+    ) -> Timer:
+        """Start a timer, an alarm or a reminder; see `Timer`.
 
         Raises:
-            HomeError: it would be too long or one too many, or `room` has no satellite.
+            HomeError: it would be too long or one too many.
         """
         if seconds < 1:
             raise HomeError("A timer has to run for a second at least.")
-        if seconds > LONGEST:
+        if due is None and seconds > LONGEST:
             raise HomeError("I can't set timers for more than 24 hours.")
+        if seconds > _FARTHEST:
+            raise HomeError("I can't set anything for more than a week ahead.")
         if len(self.running(room)) >= MOST:
             raise HomeError(f"There are {MOST} timers here already, and no more fit.")
         ends = asyncio.get_running_loop().time() + seconds
-        timer = Timer(uuid.uuid4().hex, room, name[:_MOST_NAME].strip(), seconds, ends)
+        name = name[:_MOST_NAME].strip()
+        timer = Timer(uuid.uuid4().hex, room, name, seconds, ends, False, what, due)
         self._timers[timer.id] = timer
+        self._rang.pop(room, None)  # from now on "stop the timer" means this one
         self._note()
         whole = round(seconds)
         started = TimerStarted(
             timer.id,
             whole,
-            timer.name or None,
+            timer.name or (timer.what if timer.what != "timer" else None),
             whole // 3600 or None,
             whole // 60 % 60 or None,
             whole % 60 or None,
@@ -265,6 +302,7 @@ class Timers:
     async def _run(self) -> None:
         while True:
             self._look.clear()
+            self._set_by_the_clock()
             for timer in self._timers.values():
                 if timer.left <= 0 and not timer.paused and timer.id not in self._ringing:
                     self._ringing.add(timer.id)
@@ -277,6 +315,13 @@ class Timers:
                     await self._look.wait()
             except TimeoutError:
                 self._changed()
+
+    def _set_by_the_clock(self) -> None:
+        """Let alarms follow the machine's clock, which may be set, or go on while it sleeps."""
+        now, wall = asyncio.get_running_loop().time(), self._wall()
+        for timer in self._timers.values():
+            if timer.due is not None:
+                timer.ends = now + timer.due - wall
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -299,17 +344,15 @@ class Timers:
             _LOGGER.warning("%s: a timer ended %s ago; nobody was there", timer.room, about(late))
             self._forget(timer)
             return
-        if timer.room in self._away:
-            return
+        self._away.add(timer.room)
         if not await self._send(timer.room, TimerFinished(timer.id).event()):
-            self._away.add(timer.room)  # until `arrived`
-            return
-        self._rang[timer.room] = asyncio.get_running_loop().time(), timer.id
+            if timer.room not in self._away:
+                self._look.set()  # its satellite arrived while an older connection was tried
+            return  # until `arrived`
+        self._away.discard(timer.room)
+        self._rang[timer.room] = asyncio.get_running_loop().time(), timer
         self._forget(timer)
-        text = f"Your {timer.label} is done."
-        if late > 10:
-            text = f"Your {timer.label} ended {about(late)} ago."
-        await self._say(timer.room, text)
+        await self._say(timer.room, _done(timer, late))
 
     def _forget(self, timer: Timer) -> None:
         if self._timers.pop(timer.id, None) is not None:
@@ -323,6 +366,18 @@ def about(seconds: float) -> str:
     elif seconds >= 600:
         seconds = round(seconds / 30) * 30
     return duration(max(1, seconds))
+
+
+def _done(timer: Timer, late: float) -> str:
+    """Return what is said when a timer has ended `late` seconds ago."""
+    if late > _LATE:
+        ended = "ended" if timer.what == "timer" else "was due"
+        return f"Your {timer.label} {ended} {about(late)} ago."
+    if timer.what == "reminder":
+        return f"This is your {timer.label}."
+    if timer.due is not None:
+        return f"It's {clock(datetime.fromtimestamp(timer.due))}. This is your alarm."
+    return f"Your {timer.label} is done."
 
 
 def _plain(name: str) -> str:

@@ -8,6 +8,7 @@ from hub.home.base import HomeError
 from protocol.extensions import Volume
 
 _STEP = 0.15  # of full volume: "louder"
+_UNMUTED = 0.5  # where it is not known how loud it was before
 _LEAST = 0.05  # a satellite that is silent could not even be asked to be louder
 
 SendLevel = Callable[[str, Event], Awaitable[bool]]
@@ -26,6 +27,7 @@ class Volumes:
         self._send = send
         self._changed = changed
         self._levels: dict[str, float] = {}
+        self._before: dict[str, float] = {}  # rooms that are muted: how loud they were
 
     def kept(self) -> dict[str, float]:
         """Return all volumes as they are to be kept."""
@@ -49,9 +51,33 @@ class Volumes:
         level = min(1.0, max(_LEAST, level))
         if not await self._send(room, Volume(round(level, 3)).event()):
             raise HomeError("I can't change the volume of this satellite.")
+        before = self._levels.get(room, 1.0)
+        if level > _LEAST:
+            self._before.pop(room, None)
+        elif before > _LEAST:
+            self._before[room] = before
         self._levels[room] = level
         self._changed()
         return f"Volume {round(level * 100)} percent."
+
+    async def tell(self, room: str) -> str:
+        """Return what is said of a room's volume.
+
+        Raises:
+            HomeError: its satellite has none.
+        """
+        return await self.set(room, self._levels.get(room, 1.0))
+
+    async def unmute(self, room: str) -> str:
+        """Make a room as loud as it was before it was muted.
+
+        Raises:
+            HomeError: its satellite has none that could be set.
+        """
+        level = self._levels.get(room, 1.0)
+        if level <= _LEAST:
+            level = self._before.get(room, _UNMUTED)
+        return await self.set(room, level)
 
     async def step(self, room: str, by: float | None, *, up: bool) -> str:
         """Make a room louder or quieter, by some share of full volume or by a step.

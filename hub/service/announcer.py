@@ -94,7 +94,7 @@ class Announcer:
         try:
             with self._places_in([room]):
                 await self._play(room, await self._spoken(text, chime=False), insist=False)
-        except NotAnnounced as exc:
+        except (NotAnnounced, ValueError) as exc:
             _LOGGER.warning("%s: not said: %s", room, exc)
 
     async def _spoken(self, text: str, *, chime: bool) -> Announcement:

@@ -21,6 +21,7 @@ from protocol.settings import ConfigError
 _LOGGER = logging.getLogger(__name__)
 
 _MOST_BODY = 16 * 1024  # bytes
+_BODY_TIMEOUT = 10.0  # seconds for a request's body
 _RETRY = 5.0  # seconds, while another program has the port
 _CLOSING = 2.0  # seconds that requests under way get when the hub stops
 _STATUS = {"no-such-room": 404, "busy": 409, "no-satellite": 503, "gone": 503, "engine-failed": 503}
@@ -113,14 +114,20 @@ class WebServer:
         if request.content_type != "application/json":
             return _refusal(415, "not-json", "send application/json")
         try:
-            asked = await request.json()
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+            async with asyncio.timeout(_BODY_TIMEOUT):
+                body = await request.read()
+            asked = json.loads(body)
+        except TimeoutError:
+            return _refusal(408, "too-slow", f"the body took longer than {_BODY_TIMEOUT:g} s")
+        except (ValueError, RecursionError):  # ValueError: also a number of too many digits
             return _refusal(400, "malformed", "the body is no JSON")
         if not isinstance(asked, dict) or not isinstance(asked.get("text"), str):
             return _refusal(400, "malformed", '"text" has to be a string')
         room = asked.get("room")
         if not isinstance(room, str | None):
             return _refusal(400, "malformed", '"room" has to be a string, or missing for all')
+        if not _is_unicode(asked["text"]):
+            return _refusal(400, "bad-text", "the text: it is no Unicode")
         if unknown := set(asked) - {"text", "room"}:
             return _refusal(400, "malformed", f"unknown: {', '.join(sorted(unknown))}")
         try:
@@ -176,6 +183,15 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as exc:  # a bug, which must not quote the request
         _LOGGER.error("web: %s: %s", request.path, where(exc))
         return _refusal(500, "internal-error", "a bug in the hub; its log says where")
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether it has no half of a letter (a lone surrogate), as JSON can write it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _host_of(url: str) -> str:

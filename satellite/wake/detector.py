@@ -52,10 +52,15 @@ class Detector:
         return hits[0] if hits else None
 
     def reset(self) -> None:
-        """Forget what was heard; positions go on counting."""
+        """Forget what was heard; positions go on counting.
+
+        What was not heard meanwhile counts nothing, however long it was: so no word stays quiet.
+        """
         for scorer in self._scorers:
             scorer.reset()
         self._last_above = {m.name: -_SAME_WORD for m in self.models}
+        self._quiet_until = {m.name: 0 for m in self.models}
+        self._all_quiet_until = 0
         self._above_since.clear()
         self._undecided.clear()
 

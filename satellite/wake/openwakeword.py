@@ -1,7 +1,7 @@
 """openWakeWord (as pyopen-wakeword): larger models that share one speech embedding.
 
-The embedding takes 8 % of a core (a 2.x GHz Xeon), each word 0.2 % more. It works 80 ms at a time,
-7 ms of which are computing: little enough for the event loop.
+The embedding takes 5 % of a core (a 2.x GHz Xeon), each word 0.2 % more. It works 80 ms at a time,
+4 ms of which are computing: little enough for the event loop.
 """
 
 import ctypes
@@ -117,7 +117,7 @@ def _use_one_thread() -> None:
         create = lib.TfLiteInterpreterCreate
         lib.TfLiteInterpreterCreate = lambda model, _: create(model, options)
 
-    TfLiteWakeWord.__init__ = load_for_one_thread  # type: ignore[method-assign]
+    TfLiteWakeWord.__init__ = load_for_one_thread
 
 
 def _load(name: str, path: Path | None) -> OpenWakeWord:

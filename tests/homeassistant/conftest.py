@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from ha_client import Client
-from ha_server import LAMP, CannotBuild, HomeAssistant, build
+from ha_server import LAMP, NOWADAYS, CannotBuild, HomeAssistant, build
 from processes import NO_FOLLOW_UP, VOICE, House, Process
 
 from protocol.audio import SPEECH, Converter
@@ -135,9 +135,10 @@ class Added:
     hub: str
     satellite: str
     device: str  # the satellite's
-    entity: str  # "assist_satellite..."
+    entity: str  # "assist_satellite...", or else the sensor that tells of a running pipeline
+    rest: str  # its state when nothing goes on
     assist: str  # the pipeline that Home Assistant's own agent answers
-    parlour: str  # the one that Parlour answers
+    parlour: str  # the one that Parlour answers, `nowadays`
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -146,16 +147,30 @@ async def added(home):
     added = Added()
     async with home.assistant.client() as client:
         added.hub = await client.add_wyoming(home.hub.service)
-        agent = (await client.entity(added.hub, "conversation"))["entity_id"]
-        added.parlour = await client.make_pipeline("Parlour", added.hub, agent)
+        if home.assistant.version >= NOWADAYS:
+            agent = (await client.entity(added.hub, "conversation"))["entity_id"]
+            added.parlour = await client.make_pipeline("Parlour", added.hub, agent)
         added.assist = await client.make_pipeline("Assist", added.hub, await client.own_agent())
         lamp = {"entity_ids": [LAMP], "assistants": ["conversation"], "should_expose": True}
         await client.call("homeassistant/expose_entity", **lamp)
         added.satellite = await client.add_wyoming(home.satellite_address)
-        entity = await client.entity(added.satellite, "assist_satellite")
+        if home.assistant.version >= NOWADAYS:
+            entity = await client.entity(added.satellite, "assist_satellite")
+            added.rest = "idle"
+        else:
+            entity = await client.entity(added.satellite, "binary_sensor")
+            added.rest = "off"
         added.entity, added.device = entity["entity_id"], entity["device_id"]
-        await client.wait_for_state(added.entity, "idle")
+        await client.wait_for_state(added.entity, added.rest, timeout=20)
     return added
+
+
+@pytest.fixture
+def nowadays(home):
+    """A Home Assistant that knows timers, and what a satellite does."""
+    if home.assistant.version < NOWADAYS:
+        version = ".".join(map(str, home.assistant.version))
+        pytest.skip(f"Home Assistant {version} has none of this yet")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sqlite3
 from contextlib import closing
 
@@ -54,3 +55,18 @@ async def test_a_lamp_is_switched_without_the_language_model_and_a_question_answ
     assert work["prompt_tokens"] > 0
     done = [one["service"] for one in actions if one["domain"] == "light"]
     assert done == ["turn_on"]
+
+
+@pytest.mark.usefixtures("nowadays")
+async def test_what_home_assistant_asks_parlour_for_is_done_once_or_answered(
+    client, added, lamp_off
+):
+    actions = await client.watch_actions()
+    for text, answer in (
+        ("Turn on the living room lamp.", r"turned on"),
+        ("What is the capital of France?", r"paris"),
+    ):
+        run = await client.run_pipeline(added.parlour, start="intent", end="intent", text=text)
+        assert re.search(answer, run.reply, re.IGNORECASE), (text, run.reply)
+    await client.wait_for_state(LAMP, "on")
+    assert [one["service"] for one in actions if one["domain"] == "light"] == ["turn_on"]

@@ -8,7 +8,10 @@ import pytest
 from ha_client import Client
 from ha_server import LAMP
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.usefixtures("nowadays"),  # it tells in which state the satellite is
+]
 
 WITHIN = 10.0  # seconds until all works again, with nobody's help, once all have started
 ORDERS = tuple(itertools.permutations(("assistant", "hub", "satellite")))

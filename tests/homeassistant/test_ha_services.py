@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from ha_server import NOWADAYS
 from recordings import recording
 
 from protocol.audio import SPEECH, to_float32
@@ -25,15 +26,18 @@ def is_speech(pcm: bytes) -> bool:
     return len(pcm) > SPEECH.bytes_for(0.4) and float(np.sqrt(np.mean(sound**2))) > 0.01
 
 
-async def test_one_entry_brings_every_service_of_the_hub(client, added):
+async def test_one_entry_brings_every_service_of_the_hub(home, client, added):
     domains = {one["entity_id"].partition(".")[0] for one in await client.entities(added.hub)}
-    assert domains == {"stt", "tts", "conversation", "wake_word"}
+    agents = {"conversation"} if home.assistant.version >= NOWADAYS else set()
+    assert domains == {"stt", "tts", "wake_word"} | agents
 
 
 async def test_five_spoken_commands_in_a_row_are_done_and_answered_aloud(
-    client, added, spoken, lamp_off
+    home, client, added, spoken, lamp_off
 ):
     for said, heard, answer in COMMANDS:
+        if said.startswith("What") and home.assistant.version < NOWADAYS:
+            continue  # it knows neither time nor date
         run = await client.run_pipeline(added.assist, spoken(said))
         assert run.error is None, run.kinds
         assert re.search(heard, run.transcript, re.IGNORECASE), run.transcript
@@ -43,6 +47,7 @@ async def test_five_spoken_commands_in_a_row_are_done_and_answered_aloud(
             await client.wait_for_state(lamp_off, "on" if "on" in said.split()[1] else "off")
 
 
+@pytest.mark.usefixtures("nowadays")
 async def test_a_person_who_asks_is_heard_and_answered_by_parlour(client, added):
     run = await client.run_pipeline(added.parlour, recording("en_whats_the_weather.wav"))
     assert "weather" in run.transcript.lower()
@@ -50,6 +55,7 @@ async def test_a_person_who_asks_is_heard_and_answered_by_parlour(client, added)
     assert is_speech(await client.speech(run))
 
 
+@pytest.mark.usefixtures("nowadays")
 async def test_parlour_answers_as_conversation_agent_and_remembers_what_was_said(
     client, added, spoken
 ):

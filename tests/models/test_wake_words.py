@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +32,15 @@ def last_audible(pcm, threshold=0.05):
 def louder(pcm, decibels):
     samples = np.frombuffer(pcm, "<i2") * 10 ** (decibels / 20)
     return np.clip(samples, -32768, 32767).astype("<i2").tobytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the threads of /proc")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_models_compute_on_the_thread_that_asks(engine):
+    before = len(list(Path("/proc/self/task").iterdir()))
+    words = listen(engine)  # whose threads, if any, live as long
+    words.process(SILENCE)
+    assert len(list(Path("/proc/self/task").iterdir())) <= before
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -301,3 +301,90 @@ def test_an_empty_announcement_while_it_rings_is_answered_at_once():
     assert room.take() == ["played"]
     room.run(4)
     assert len(rings(room)) >= 1
+
+
+def lost(*events, back=True):
+    """A room whose driver goes, and comes back where told."""
+    room = Room()
+    room.driver(*events)
+    room.run(1)
+    room.session.link_lost()
+    if back:
+        room.driver(RunSatellite())
+    return room
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_timer_whose_driver_was_lost_rings_by_itself(back):
+    room = lost(TimerStarted("1", 30), back=back)
+    room.run(30)
+    assert rings(room) == []
+    room.run(2)
+    assert len(rings(room)) == 1
+    room.say_wake_word()
+    afresh(room).run(10)
+    assert rings(room) == []
+
+
+def test_a_timer_that_ended_shortly_before_its_driver_was_seen_to_be_lost_rings_then():
+    room = Room()
+    room.driver(TimerStarted("1", 30), TimerStarted("2", 600))
+    room.run(38)
+    assert rings(room) == []
+    room.session.link_lost()
+    room.run(0.5)
+    assert len(rings(room)) == 1
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        TimerCancelled("1"),
+        TimerUpdated("1", False, 20),
+        TimerUpdated("1", True, 600),
+        TimerStarted("1", 600),
+    ],
+)
+def test_a_driver_that_comes_back_says_what_has_become_of_a_timer(event):
+    room = lost(TimerStarted("1", 30))
+    room.driver(event)
+    room.run(60)
+    assert rings(room) == []
+
+
+def test_a_timer_that_its_driver_ended_itself_is_not_rung_for_again():
+    room = lost(TimerStarted("1", 30))
+    room.run(29)
+    room.driver(TimerFinished("1"))
+    room.run(1)
+    room.say_wake_word()
+    room.driver(Transcribe(), VoiceStopped(), AudioStart(22050, 2, 1), Event("audio-stop"))
+    afresh(room).run(60)
+    assert rings(room) == []
+
+
+def test_a_timer_that_rang_by_itself_does_not_when_its_driver_is_back_and_says_so():
+    room = lost(TimerStarted("1", 30), back=False)
+    room.run(40)
+    room.say_wake_word()
+    afresh(room)
+    room.driver(RunSatellite(), TimerFinished("1"))
+    room.run(10)
+    assert rings(room) == []
+    room.driver(TimerStarted("1", 5), TimerFinished("1"))  # another one, under its name
+    room.run(1)
+    assert len(rings(room)) == 1
+
+
+def test_a_driver_that_comes_and_goes_makes_a_timer_ring_once():
+    room = Room()
+    room.driver(TimerStarted("1", 30), TimerStarted("2", 1e300), TimerStarted("3", -5))
+    for _ in range(50):
+        room.session.link_lost()
+        room.driver(RunSatellite())
+    assert len([call for call in room.clock.calls if not call[2].cancelled]) == 1
+    room.run(32.5)
+    assert len(rings(room)) == 1
+    room.session.close()
+    room.run(10)
+    assert len(rings(room)) == 1

@@ -9,6 +9,7 @@ from scripted import TTS_FORMAT, Bench, SimulatedSatellite, Speech, now, sound_o
 from hub.conversation.announcing import chime_of
 from hub.conversation.turn import Outcome
 from hub.engines.base import EngineError
+from hub.home.timers import Timers
 from hub.service.announcer import Announcer, NotAnnounced
 from protocol.audio import PcmFormat
 
@@ -144,6 +145,29 @@ async def test_it_is_no_part_of_the_conversation_but_can_be_repeated():
     memory = links["Kitchen"].room.memory
     assert memory.messages() == []
     assert memory.last_reply == "Dinner is ready."
+
+
+async def test_timers_that_end_in_twenty_rooms_at_once_are_said_in_each():
+    rooms = [f"Room {number}" for number in range(20)]
+    _, links, announcer = await house_of(*rooms)
+
+    async def rings(room, event):
+        return True
+
+    timers = Timers(rings, announcer.say, lambda: None)
+    timers.start()
+    await asyncio.gather(*(timers.set(room, 60) for room in rooms))
+    await asyncio.sleep(90)
+    assert all(links[room].heard() == ["Your 1 minute timer is done."] for room in rooms)
+    assert timers.running() == []
+    await timers.close()
+
+
+async def test_what_cannot_be_said_is_not_and_stops_nothing(caplog):
+    _, links, announcer = await house_of("Kitchen")
+    await announcer.say("Kitchen", "\N{SLICE OF PIZZA}")
+    assert links["Kitchen"].heard() == []
+    assert "nothing in it that can be said" in caplog.text
 
 
 async def test_who_is_not_there_is_named_with_those_who_are():

@@ -548,6 +548,63 @@ async def test_close_still_delivers_what_was_written() -> None:
         await closing
 
 
+async def test_who_is_hung_up_on_may_send_on_and_sees_no_reset() -> None:
+    async with wired(Limits(), heartbeat=0.5) as (connection, reader, writer):
+        await connection.write(Event("last"))
+        hanging_up = asyncio.create_task(connection.hang_up(10.0))
+        assert (await async_read_event(reader)).type == "last"
+        assert await reader.read() == b""
+        for _ in range(5):
+            writer.write(bytes(300_000))
+            await writer.drain()
+            await asyncio.sleep(1.0)
+        assert not hanging_up.done()
+        writer.close()
+        await writer.wait_closed()  # as Home Assistant does; a reset would be raised here
+        await hanging_up
+
+
+async def test_who_does_not_hang_up_is_not_waited_for_longer_than_told() -> None:
+    async with wired() as (connection, _, writer):
+        began = asyncio.get_running_loop().time()
+        await connection.hang_up(3.0)
+        assert asyncio.get_running_loop().time() - began == pytest.approx(3.0, abs=0.1)
+        await connection.hang_up(1.0)  # again
+        await connection.close()
+        await connection.hang_up(1.0)
+        writer.close()
+
+
+async def test_a_ping_that_is_ignored_ends_the_wait_for_it() -> None:
+    async with wired() as (connection, reader, writer):
+        waiting = asyncio.create_task(connection.ignore_ping(2.2))
+        for event in (Event("x"), Event("pong"), Ping().event()):
+            await async_write_event(event, writer)
+            assert not waiting.done()
+            await asyncio.sleep(0.5)
+        assert waiting.done()
+        await connection.hang_up(0.1)
+        assert await reader.read() == b""  # no pong
+        writer.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"no frame\n"])
+async def test_who_does_not_ping_is_not_waited_for_longer_than_told(sent: bytes) -> None:
+    async with wired() as (connection, _, writer):
+        writer.write(sent)
+        began = asyncio.get_running_loop().time()
+        await connection.ignore_ping(2.2)
+        assert asyncio.get_running_loop().time() - began <= 2.3
+        writer.transport.abort()
+        await connection.ignore_ping(60.0)  # it has gone
+
+
+async def test_hanging_up_on_who_has_gone_is_nothing() -> None:
+    async with wired(heartbeat=1.0) as (connection, _, writer):
+        writer.transport.abort()
+        await connection.hang_up(60.0)
+
+
 async def test_the_librarys_client_understands_us_and_we_it() -> None:
     chunk = AudioChunk(rate=16000, width=2, channels=1, audio=bytes(range(256)) * 40)
 

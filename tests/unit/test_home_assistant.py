@@ -2,24 +2,13 @@
 
 import asyncio
 import contextlib
-import ipaddress
-import ssl
 import time
-from datetime import UTC, datetime, timedelta
 
-import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-from pretend_home import LAMP, TOKEN, PretendHome, spoken
+from pretend_home import LAMP, PretendHome, settings_for, spoken
 
-from hub.config import Settings, load_settings
 from hub.home.base import HomeError, Place
-from hub.home.home_assistant import CANT_REACH, NOT_LET_IN, UNCLEAR, HomeAssistant, check
-from protocol.private_files import write_private
-from protocol.settings import ConfigError
+from hub.home.home_assistant import CANT_REACH, NOT_LET_IN, UNCLEAR, HomeAssistant
 
 KITCHEN, HALL, NOWHERE = Place("Kitchen"), Place("hall"), Place("Den")
 UNKNOWN_LAMP = spoken(
@@ -36,13 +25,6 @@ async def pretend():
 @pytest.fixture
 def settings(pretend, tmp_path):
     return settings_for(pretend.url, tmp_path)
-
-
-def settings_for(url, folder, token=TOKEN):
-    file = folder / "token"
-    write_private(file, f"{token}\n".encode())
-    table = {"url": url, "token_file": str(file)}
-    return msgspec.convert({"home_assistant": table}, Settings)
 
 
 @contextlib.asynccontextmanager
@@ -207,6 +189,14 @@ async def test_what_home_assistant_has_no_part_for_is_for_the_language_model(hom
     assert len(pretend.sentences) == 1
 
 
+async def test_a_question_that_breaks_home_assistant_is_for_the_language_model(home, pretend):
+    text = "What's the weather?"
+    pretend.answers[text], pretend.intents[text] = spoken("It rains"), "HassGetWeather"
+    assert await home.ask(text, KITCHEN) == "It rains"
+    pretend.trouble = 500
+    assert await home.ask(text, KITCHEN) is None
+
+
 async def test_a_thing_that_is_not_exposed_is_not_what_a_question_is_about(home, pretend):
     text = "what is the sun"
     pretend.answers[text] = spoken("Sorry, Sun is not exposed", "error", "no_valid_targets")
@@ -356,75 +346,3 @@ async def test_states_that_cannot_be_read_end_the_connection_and_it_comes_back(h
     await pretend.tell({"c": {"light.nobody": {"+": {"s": "on"}}}})
     await until(lambda: pretend.sockets and pretend.sockets[0] is not socket)
     await until(lambda: not home.trouble)
-
-
-async def test_the_doctor_says_how_much_is_exposed_or_what_to_do(pretend, tmp_path):
-    good, text = await check(settings_for(pretend.url, tmp_path))
-    assert good
-    assert text == f"{pretend.url}, version 2026.2.3; 3 entities in 2 areas exposed"
-    good, text = await check(settings_for(pretend.url, tmp_path, token="wrong"))
-    assert not good
-    assert "make a new" in text
-    pretend.things.clear()
-    good, text = await check(settings_for(pretend.url, tmp_path))
-    assert not good
-    assert "expose some there" in text
-    await pretend.stop()
-    good, text = await check(settings_for(pretend.url, tmp_path))
-    assert not good
-    assert "is it running" in text
-    await pretend.start()
-    assert await check(Settings()) == (True, "none (home_assistant.url is empty)")
-
-
-@pytest.mark.parametrize("url", ["homeassistant.local", "ftp://somewhere", "http://"])
-def test_an_address_that_is_none_is_named_with_what_is_expected(url):
-    with pytest.raises(ConfigError, match=r"home_assistant.url: expected http://HOST:PORT"):
-        load_settings(None, {"home_assistant.url": url})
-
-
-async def test_a_certificate_that_is_not_there_is_said_to_be(pretend, tmp_path):
-    settings = settings_for(pretend.url, tmp_path)
-    table = msgspec.structs.replace(settings.home_assistant, certificate=str(tmp_path / "ca.pem"))
-    good, text = await check(msgspec.structs.replace(settings, home_assistant=table))
-    assert not good
-    assert "home_assistant.certificate" in text
-
-
-def own_certificate(folder):
-    """A self-signed one for 127.0.0.1, in a PEM file with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "home")])
-    now = datetime.now(UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "home.pem"
-    plain = serialization.NoEncryption()
-    form = serialization.PrivateFormat.PKCS8
-    pem = serialization.Encoding.PEM
-    file.write_bytes(key.private_bytes(pem, form, plain) + made.public_bytes(pem))
-    return file
-
-
-async def test_a_home_with_a_certificate_of_its_own_is_known_by_it_or_not_trusted(tmp_path):
-    file = own_certificate(tmp_path)
-    pretend = PretendHome()
-    pretend.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    pretend.tls.load_cert_chain(file)
-    async with pretend:
-        settings = settings_for(pretend.url, tmp_path)
-        for change, trusted in (
-            ({}, False),
-            ({"certificate": str(file)}, True),
-            ({"verify": False}, True),
-        ):
-            table = msgspec.structs.replace(settings.home_assistant, **change)
-            good, text = await check(msgspec.structs.replace(settings, home_assistant=table))
-            assert good == trusted, text
-            assert trusted or "its certificate is not trusted" in text

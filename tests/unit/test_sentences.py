@@ -151,7 +151,6 @@ Why does the kitchen timer tick?
 I waited ten minutes for the bus.
 Turn on the light for ten minutes.
 Turn off the lights in five minutes.
-Set the alarm for seven.
 Set the thermostat to 20.
 Set the lamp to fifty percent.
 Add milk to the shopping list.
@@ -169,7 +168,6 @@ How long is the Nile?
 What does never mind mean?
 Set a timer for 7:30.
 Set a timer for noon.
-Remind me in half an hour to check the oven.
 Set the oven to 200 degrees for 10 minutes.
 Give me ten seconds of silence.
 Set a timer for ten minutes and turn off the light.

@@ -613,6 +613,144 @@ def test_thinking_without_end_fails_and_frees_a_stock_driver(turn):
     assert len(room.dropped) == (turn is None)
 
 
+@pytest.mark.parametrize(("text", "sounds"), [("It is five.", [Sound.ERROR]), (" ", [])])
+def test_a_stock_drivers_answer_that_is_not_spoken_is_given_up_and_its_link_kept(text, sounds):
+    room = Room()
+    room.ask()
+    room.run(8)
+    room.driver(Synthesize(text))
+    room.heard = bytearray()
+    room.run(4.9)
+    assert room.session.state is State.THINKING
+    room.run(0.3)
+    assert room.session.state is State.IDLE
+    assert sounds_in(room.heard) == sounds
+    assert room.dropped == []
+    room.ask()  # the next one is heard
+
+
+def test_a_driver_that_tells_its_answer_again_and_again_gets_no_more_time_for_it():
+    room = Room()
+    room.ask()
+    for _ in range(6):
+        room.driver(Synthesize("It is five."))
+        room.run(1)
+    assert room.session.state is State.IDLE
+
+
+def test_an_answer_that_comes_after_it_was_given_up_is_heard_nevertheless():
+    room = Room()
+    room.ask()
+    room.driver(Synthesize("It is five."))
+    room.run(6)
+    room.take()
+    room.reply(0.5)
+    room.run(1)
+    assert room.heard.count(b"\x11\x00") == 12000
+    assert room.take() == ["played"]
+
+
+def test_an_answer_of_a_parlour_hub_has_all_the_time_for_thinking():
+    room = Room()
+    room.ask("one")
+    room.driver(Synthesize("It is five."))
+    room.run(20)
+    assert room.session.state is State.THINKING
+
+
+def test_the_wake_word_begins_anew_where_a_stock_driver_has_told_its_answer():
+    room = Room()
+    room.ask()
+    room.driver(Synthesize("It is five."))
+    room.say_wake_word()
+    assert room.take() == ["played", "detection", "run-pipeline", "audio-start"]
+    room.driver(Transcribe())
+    room.run(0.2)
+    room.heard = bytearray()
+    room.reply(0.5)  # the old answer, after all
+    room.run(0.6)
+    assert room.session.state is State.LISTENING
+    assert not any(room.heard)
+    room.driver(VoiceStopped(), Transcript("and now?"), Synthesize("It is six."))
+    room.reply(0.5)
+    room.run(0.7)
+    assert room.heard.count(b"\x11\x00") == 12000
+
+
+def test_an_announcement_after_such_a_turn_is_played():
+    room = Room()
+    room.ask()
+    room.driver(Synthesize("It is five."))
+    room.say_wake_word()
+    room.driver(Transcribe(), VoiceStopped(), Error("nothing", "stt-no-text-recognized"))
+    room.take()
+    room.reply(0.5)
+    room.run(0.7)
+    assert room.take() == ["played"]
+
+
+def test_where_nothing_comes_of_a_turn_the_wake_word_gets_a_new_connection():
+    room = Room()
+    room.ask()
+    room.run(4.8)
+    room.say_wake_word()  # the driver may well still think
+    assert room.session.state is State.THINKING
+    assert room.dropped == []
+    room.run(0.4)
+    room.say_wake_word()
+    assert room.session.state is State.IDLE
+    assert len(room.dropped) == 1
+    room.session.link_lost()
+    room.driver(RunSatellite())
+    room.ask()
+
+
+def finished(room):
+    """Whether the satellite may hang up, asked as often as it does."""
+    for _ in range(3):
+        done = room.session.finish()
+        room.run(0.05)
+    return done
+
+
+@pytest.mark.parametrize("turn", [None, "one"])
+def test_a_satellite_that_ends_while_nothing_goes_on_or_with_a_hub_ends_at_once(turn):
+    room = Room()
+    if turn:
+        room.ask(turn)
+    assert room.session.finish()
+    assert room.take() == []
+
+
+def test_a_satellite_that_ends_in_a_stock_drivers_turn_lets_it_send_all():
+    room = Room()
+    room.say_wake_word()
+    room.driver(Transcribe())
+    room.take()
+    assert not finished(room)
+    assert room.take() == ["audio-stop"]  # what was said till then is all there is
+    room.driver(VoiceStopped(), Transcript("What time"))
+    assert not finished(room)
+    room.driver(Synthesize("It is five."))
+    assert not finished(room)
+    room.reply(60, stop=False)
+    assert not finished(room)
+    room.driver(AudioStop())
+    assert finished(room)
+    assert room.take() == ["played"]  # so that it is not waited for
+
+
+def test_a_satellite_that_ends_hears_no_wake_word_any_more():
+    room = Room()
+    room.ask()
+    assert not finished(room)
+    room.driver(Error("no answer", "intent-failed"))
+    assert finished(room)
+    room.take()
+    room.say_wake_word()
+    assert room.take() == []
+
+
 def test_a_reply_that_stops_coming_is_given_up():
     room = Room()
     room.ask("one")

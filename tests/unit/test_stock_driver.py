@@ -147,7 +147,7 @@ async def house(settings=None, wake=None):
         listening.set()
 
     async with asyncio.TaskGroup() as tasks:
-        jobs = [
+        jobs = built.jobs = [
             tasks.create_task(built.link.listen("tcp://127.0.0.1:0", built.session, told)),
             tasks.create_task(built.speaker()),
             tasks.create_task(built.microphone()),
@@ -335,6 +335,61 @@ async def test_a_driver_that_hangs_up_in_mid_turn_is_served_when_it_is_back():
         async with room.driver() as driver:
             room.wake.next = "hey_jarvis"
             await driver.command()
+
+
+# ---- the satellite hangs up
+
+
+async def rest_of(driver):
+    """What comes until the satellite hangs up."""
+    async with asyncio.timeout(TIMEOUT):
+        while (event := await driver.next()) is not None:
+            yield event
+
+
+async def goes_on(driver, seconds):
+    """Send an answer to who has hung up, as Home Assistant does; then hang up, too, and say how."""
+    async for _ in rest_of(driver):
+        pass
+    writer = driver.client._writer
+    try:
+        for _ in range(5):
+            await driver.announce(1.0)
+            await asyncio.sleep(seconds / 5)
+        writer.close()
+        await writer.wait_closed()
+    except ConnectionError as error:
+        return type(error).__name__
+    return "in order"
+
+
+async def test_a_driver_that_is_dropped_while_it_still_sends_sees_no_reset():
+    async with house() as room, room.driver() as driver:
+        room.wake.next = "hey_jarvis"
+        await driver.command()
+        await room.until(lambda: room.session.state is State.THINKING)
+        room.session._talk.abandon()
+        async with room.driver():  # another connection is taken meanwhile
+            assert await goes_on(driver, 3.0) == "in order"
+
+
+async def test_a_satellite_that_ends_sends_what_it_has_to_say_and_hangs_up_in_order():
+    async with house() as room, room.driver() as driver:
+        room.wake.next = "hey_jarvis"
+        await driver.command()
+        assert not room.session.finish()
+        await driver.announce(60)
+        await room.until(room.session.finish)
+        async with asyncio.timeout(TIMEOUT):
+            await room.link.sent()
+        room.session.close()
+        await pong(driver)
+        room.jobs[0].cancel()
+        await asyncio.sleep(0.5)
+        await driver.send(Ping())  # whose answer would be followed by another one
+        seen = [event.type async for event in rest_of(driver)]
+        assert "pong" not in seen
+        assert await goes_on(driver, 0.2) == "in order"
 
 
 # ---- a wake word that the driver hears

@@ -380,7 +380,7 @@ async def test_the_record_of_turns_lives_in_the_same_file(tmp_path):
     assert await store.turns() == []
     await store.close()
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT count(*) FROM timers").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM alarms").fetchone() == (1,)
 
 
 async def test_what_is_kept_is_kept_again_each_minute_in_case_the_clock_is_set():

@@ -14,7 +14,7 @@ from wyoming.client import AsyncUnixClient
 from wyoming.event import Event, async_read_event
 
 from protocol.connection import Connection, ConnectionClosed, Limits, MalformedFrame
-from protocol.transport import BadUri, Handler, Server, connect, serve
+from protocol.transport import BadUri, Handler, Server, bind, connect, serve
 
 # Sockets within one process deliver at once, so time need only pass when nothing is under way.
 pytestmark = pytest.mark.looptime
@@ -45,6 +45,23 @@ def raw_address(server: Server) -> tuple[str, int]:
 async def until_handled(server: Server, n: int) -> None:
     while server.connections != n:
         await asyncio.sleep(0.001)
+
+
+async def test_peers_that_come_before_anybody_serves_are_served_then(tmp_path: Path) -> None:
+    for uri in (LOOPBACK, f"unix://{tmp_path}/s"):
+        bound = await bind(uri)
+        if uri == LOOPBACK:
+            uri = f"tcp://127.0.0.1:{bound[0].getsockname()[1]}"
+        async with await connect(uri) as early:
+            await early.write(Event("hello"))
+            await asyncio.sleep(3.0)
+            async with serving(uri, echo, bound=bound) as server:
+                assert server.uri == uri
+                assert (await early.read()).type == "hello"
+                async with await connect(uri) as late:
+                    await late.write(Event("hello"))
+                    assert (await late.read()).type == "hello"
+        assert all(listener.fileno() < 0 for listener in bound)
 
 
 @pytest.mark.parametrize(

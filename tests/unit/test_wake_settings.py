@@ -101,6 +101,11 @@ def test_a_word_right_after_a_reset_is_a_new_one_however_lately_it_was_said_befo
     assert after_a_reset_at(2.3, models, refractory=0.5) == [1.0, 2.4]
 
 
+def test_a_word_before_a_mute_does_not_hide_the_first_one_after_it():
+    models = Saying("a", said=[(1.0, "a", 0.9), (1.8, "a", 0.9)])
+    assert after_a_reset_at(1.1, models, refractory=2.0) == [1.0, 1.8]
+
+
 def test_within_its_refractory_time_a_word_is_not_reported_again_and_not_later_either():
     said = [(1, "a", 0.9), (2.8, "a", 0.9), (2.9, "a", 0.9), (3.05, "a", 0.9), (4, "a", 0.9)]
     assert hits(Saying("a", said=said), refractory=2.0) == [("a", 1), ("a", 4)]

@@ -93,6 +93,8 @@ async def test_a_bug_is_one_and_quotes_nothing(client, announcer, caplog):
         (b'{"text": "Dinner!", "room": 5}', "malformed"),
         (b'{"text": "Dinner!", "rooms": []}', "malformed"),
         (b"[" * 16000, "malformed"),
+        (b'{"text": ' + b"9" * 5000 + b"}", "malformed"),
+        (b'{"text": "\\ud800"}', "bad-text"),
     ],
 )
 async def test_what_is_no_announcement_is_refused(client, announcer, body, code):
@@ -101,6 +103,32 @@ async def test_what_is_no_announcement_is_refused(client, announcer, body, code)
     )
     assert response.status == 400
     assert (await response.json())["error"]["code"] == code
+    assert announcer.told == []
+
+
+async def test_a_charset_that_nobody_knows_is_no_bug(client, announcer, caplog):
+    response = await client.post(
+        "/api/announce",
+        data=b'{"text": "Dinner!"}',
+        headers={"Content-Type": "application/json; charset=klingon"},
+    )
+    assert response.status == 200  # JSON is always in Unicode
+    assert announcer.told == [("Dinner!", None)]
+    assert caplog.text == ""
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(client, announcer, monkeypatch):
+    monkeypatch.setattr("hub.web.server._BODY_TIMEOUT", 0.1)
+
+    async def slow():
+        yield b'{"text": '
+        await asyncio.sleep(5)
+
+    response = await client.post(
+        "/api/announce", data=slow(), headers={"Content-Type": "application/json"}
+    )
+    assert response.status == 408
+    assert (await response.json())["error"]["code"] == "too-slow"
     assert announcer.told == []
 
 
