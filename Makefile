@@ -46,7 +46,7 @@ test-long: setup ## what takes minutes: hostile peers, killed processes, two mac
 test-homeassistant: setup ## hub and satellite with a real Home Assistant, made in ~/.cache (HOME_ASSISTANT=2026.11.0 for that one, as root)
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@deploy/home_assistant.sh >/dev/null || { echo "make test-homeassistant: there is no Home Assistant (see above)"; exit 1; }
-	@$(BIN)/python -m pytest -q tests/homeassistant || { echo "make test-homeassistant: tests failed (see above)"; exit 1; }
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/homeassistant || { echo "make test-homeassistant: tests failed (see above)"; exit 1; }
 
 bench: setup ## measure what is promised, on an idle machine (ONLY=turn for one part; docs/benchmarks.md)
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"

@@ -1,7 +1,7 @@
 """Takes the pictures of docs/home-assistant.md, in the real Home Assistant's own pages.
 
 pip install playwright; apt-get install chromium
-pytest tests/homeassistant/pictures.py
+HOME_ASSISTANT=2026.11.0 pytest tests/homeassistant/pictures.py
 """
 
 import json
