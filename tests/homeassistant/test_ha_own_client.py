@@ -122,8 +122,7 @@ async def test_what_is_exposed_is_known_with_its_aliases_and_its_area(home):
 @pytest.mark.parametrize(
     ("said", "place"),
     [
-        ("Turn on the living room lamp.", DEN),
-        ("turn on the big light", DEN),
+        ("Turn on the big light.", DEN),
         ("Turn on the lights.", KITCHEN),
         ("turn on the lights in here", Place("galley")),
         ("turn on all the lights in the kitchen", DEN),
@@ -152,7 +151,6 @@ async def test_a_sentence_that_is_understood_here_does_one_thing_there(
         "What is the sun?",
         "why is sleep important",
         "who was Alan Turing",
-        "announce that dinner is ready",
         "how do I turn on the living room lamp",
     ],
 )
