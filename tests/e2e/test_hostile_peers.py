@@ -58,6 +58,7 @@ async def test_malformed_frames_cost_a_room_nothing(house, ask, port):
         await assert_answered(hub, kitchen, house, recording)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("port", ["link", "service"])
 async def test_two_hundred_silent_connections_keep_no_room_out(house, ask, port):
     recording = ask(QUESTION)

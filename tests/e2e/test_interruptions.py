@@ -91,7 +91,10 @@ async def test_a_question_over_the_reply_is_answered_without_a_wake_word(house, 
     assert "paris" not in heard.lower()
 
 
-@pytest.mark.parametrize("sound", ["mhm", "noise", "cough"])
+@pytest.mark.parametrize(
+    "sound",
+    ["mhm", *(pytest.param(one, marks=pytest.mark.long) for one in ("noise", "cough"))],
+)
 async def test_a_false_alarm_leaves_a_hole_in_the_reply_and_takes_nothing_of_it(
     house, ask, voice, sound
 ):

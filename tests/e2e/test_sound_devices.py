@@ -99,6 +99,7 @@ async def test_a_question_is_heard_by_the_microphone_and_answered_by_the_loudspe
     assert "sleep" in await transcript(house, air.heard())
 
 
+@pytest.mark.long
 async def test_a_daemon_that_dies_and_comes_back_in_mid_reply_is_survived(house, room, ask):
     air = await room()
     async with house.hub(extra=SHORT) as hub:

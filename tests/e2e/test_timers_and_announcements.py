@@ -45,6 +45,7 @@ async def test_a_timer_set_by_voice_rings_in_its_room_and_says_that_it_is_done(h
     assert re.search(r"timer is done", words.lower()), words
 
 
+@pytest.mark.long
 async def test_a_timer_survives_the_death_of_its_hub_and_rings_at_the_next_one(house, ask):
     async with house.hub() as hub, house.satellite(hub.address) as kitchen:
         house.say(kitchen, "1", VOICE, ask("Set a pizza timer for eight seconds."))
