@@ -35,7 +35,7 @@ lint: setup ## ruff, mypy --strict, import rules
 test: setup lint ## every check, and every test but those of test-long
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@deploy/test_tools.sh
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/bench --ignore=tests/homeassistant -m "not long" || { echo "make test: tests failed (see above)"; exit 1; }
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/bench --ignore=tests/homeassistant -m "not long" || { echo "make test: tests failed (see above)"; exit 1; }
 
 test-long: setup ## what takes minutes: hostile peers, killed processes, two machines with a bad network
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
