@@ -247,9 +247,9 @@ class Client:
             conversation_engine=agent,
             conversation_language="en",
             stt_engine=stt,
-            stt_language=await self._english("stt", stt),
+            stt_language=await self.english("stt", stt),
             tts_engine=tts,
-            tts_language=await self._english("tts", tts),
+            tts_language=await self.english("tts", tts),
             tts_voice=None,
             wake_word_entity=wake,
             wake_word_id=None,
@@ -257,7 +257,7 @@ class Client:
         await self.call("assist_pipeline/pipeline/set_preferred", pipeline_id=made["id"])
         return made["id"]
 
-    async def _english(self, kind: str, engine: str) -> str:
+    async def english(self, kind: str, engine: str) -> str:
         providers = (await self.call(f"{kind}/engine/list"))["providers"]
         languages = next(p["supported_languages"] for p in providers if p["engine_id"] == engine)
         return next(one for one in languages if one.startswith("en"))
