@@ -22,6 +22,7 @@ ROOMS = {
 }
 
 
+@pytest.mark.long
 async def test_four_rooms_speak_at_once_and_each_gets_and_remembers_its_own_answer(house, ask):
     capital = {room: ask(f"What is the capital of {ROOMS[room][0]}?") for room in ROOMS}
     language = ask("What language do the people there speak?")

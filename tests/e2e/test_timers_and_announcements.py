@@ -87,6 +87,7 @@ async def test_an_announcement_waits_for_the_answer_that_is_being_spoken(house, 
         assert outcomes == ["answered", "answered"]
 
 
+@pytest.mark.long
 async def test_the_volume_is_set_by_voice_and_a_satellite_that_comes_back_is_told_it(house, ask):
     async with house.hub() as hub:
         loudness = []

@@ -130,6 +130,7 @@ async def test_a_hub_killed_in_mid_reply_is_found_again_within_three_seconds(hou
             assert (await again.wait_for(ANSWERED))[1] == "answered"
 
 
+@pytest.mark.long
 async def test_a_satellite_killed_in_mid_reply_costs_the_hub_nothing(house, ask):
     async with house.hub() as hub:
         async with house.satellite(hub.address) as kitchen:
