@@ -32,7 +32,7 @@ lint: setup ## ruff, mypy --strict, import rules
 	@$(BIN)/mypy || { echo "make lint: mypy found problems (see above)"; exit 1; }
 	@$(BIN)/lint-imports || { echo "make lint: an import crosses a border (see above)"; exit 1; }
 
-test: setup lint ## every check, and every test but those of test-long
+test: setup lint ## every check, and every test but those of test-long and test-homeassistant
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@deploy/test_tools.sh
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/bench --ignore=tests/homeassistant -m "not long" || { echo "make test: tests failed (see above)"; exit 1; }

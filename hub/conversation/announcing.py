@@ -1,6 +1,5 @@
 """Announcements: speech that nobody asked for, behind a chime."""
 
-from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -9,19 +8,15 @@ import numpy as np
 from hub.config import Settings
 from hub.conversation.clauses import ClauseSplitter
 from hub.conversation.patience import pieces_of
-from hub.conversation.peer import Peer
 from hub.conversation.speakable import Speakable
-from hub.conversation.turn import Mark, Turn
+from hub.conversation.stages import LOADING_PATIENCE
 from hub.engines.base import EngineError, TextToSpeech
 from hub.engines.supervisor import Supervised
 from protocol.audio import PcmFormat
 
-_LOADING_PATIENCE = 20.0  # seconds for a voice that is still loading
-_PLAYED_MARGIN = 5.0  # seconds that it may take longer to play than it is long
 _CHIME = ((784.0, 0.16), (1047.0, 0.34))  # (Hz, seconds), one after another
 _CHIME_LEVEL = 0.2  # of full scale
 _AFTER_CHIME = 0.25  # seconds of silence
-_PIECE = 0.25  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,7 @@ async def speak(
     if not spoken:
         raise ValueError("there is nothing in it that can be said")
     sound = bytearray()
-    async with tts.lent(timeout=_LOADING_PATIENCE) as voice:
+    async with tts.lent(timeout=LOADING_PATIENCE) as voice:
         form = voice.format
         for words in spoken:
             speech = voice.synthesize(words, voice=settings.tts.voice)
@@ -64,32 +59,6 @@ async def speak(
     if not sound:
         raise EngineError("tts: made no sound")
     return Announcement(text, form, (chime_of(form) if chime else b"") + bytes(sound))
-
-
-async def play(
-    turn: Turn, announcement: Announcement, peer: Peer, watch: Callable[[Turn, str, str], None]
-) -> None:
-    """Send an announcement to `peer`; returns when it was played.
-
-    Raises:
-        PeerGone: the peer went.
-    """
-    form, pcm = announcement.form, announcement.pcm
-    turn.mark(Mark.CONFIRMED)
-    await peer.audio_start(turn, form)
-    await peer.clause(turn, announcement.text)
-    watch(turn, "clause", announcement.text)
-    turn.playback.begin_clause(announcement.text, form)
-    size = form.bytes_for(_PIECE)
-    for at in range(0, len(pcm), size):
-        piece = pcm[at : at + size]
-        await peer.audio(turn, piece)
-        turn.playback.sent(len(piece))
-        turn.mark(Mark.FIRST_AUDIO_SENT)
-    turn.playback.end_clause()
-    await peer.audio_stop(turn)
-    watch(turn, "sent", "")
-    await turn.playback.wait(_PLAYED_MARGIN)
 
 
 def chime_of(form: PcmFormat) -> bytes:

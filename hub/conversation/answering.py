@@ -6,8 +6,8 @@ before it is done, a reply before its first sound is played.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +21,7 @@ from hub.conversation.speakable import Speakable
 from hub.conversation.speaking import Speaking
 from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate
 from hub.conversation.turn import Mark, Turn
-from hub.engines.base import EngineError, Message
+from hub.engines.base import EngineError, LanguageModel, Message
 from hub.home.base import Command, Home, HomeError, Place
 
 _QUEUED_CLAUSES = 8
@@ -186,13 +186,10 @@ class Answering:
         messages = [self.system, Message("user", tools.prompt)]
         generation = llm.generate(room, messages, max_tokens=tools.most_tokens)
         try:
-            async with aclosing(pieces_of(generation, "llm")) as pieces:
-                async for piece in pieces:
-                    reply += piece
-        except EngineError as exc:
-            if not isinstance(exc, NoAnswer):
-                self._engines.llm.failed(llm, exc)
-            raise
+            with self._reported(llm):
+                async with aclosing(pieces_of(generation, "llm")) as pieces:
+                    async for piece in pieces:
+                        reply += piece
         finally:
             llm.forget(room)
         return tools.chosen(reply)
@@ -257,10 +254,16 @@ class Answering:
             now=self._clock(),
             place=place,
         )
-        try:
+        with self._reported(llm):
             async with aclosing(reply):
                 async for clause in reply:
                     yield clause
+
+    @contextmanager
+    def _reported(self, llm: LanguageModel) -> Iterator[None]:
+        """Tell the model's supervisor where it fails."""
+        try:
+            yield
         except NoAnswer:
             raise  # it stopped when it was told to, so it is slow and does not hang
         except EngineError as exc:

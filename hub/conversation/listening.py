@@ -13,7 +13,6 @@ and RealtimeVoiceChat's (the reply prepared during the silence).
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 from hub.config import Settings
@@ -33,7 +32,7 @@ from hub.conversation.interruption import is_stop
 from hub.conversation.nonsense import Verdict
 from hub.conversation.patience import activity_of, answer_of
 from hub.conversation.peer import Peer
-from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate, Watcher
+from hub.conversation.stages import LOADING_PATIENCE, Attempt, Engines, Gate, Watcher
 from hub.conversation.turn import Mark, Turn
 from hub.conversation.understanding import Understanding, Words, same
 from hub.engines.base import EngineError
@@ -60,33 +59,6 @@ class NothingSaid(Exception):
 
 class Stopped(Exception):
     """They said "stop"; the message is how."""
-
-
-@dataclass(slots=True, eq=False)
-class Attempt:
-    """A reply on its way, behind its gate.
-
-    Args:
-        text: what it answers.
-        gate: holds its sound back.
-        task: makes it.
-        speculative: whether it began before the end of the turn was known.
-    """
-
-    text: str
-    gate: Gate
-    task: asyncio.Task[None]
-    speculative: bool
-
-    @property
-    def waits(self) -> bool:
-        """Whether it has got as far as it may before its gate opens; also if it failed."""
-        return self.gate.ready or self.task.done()
-
-    @property
-    def failed(self) -> bool:
-        """Whether an engine failed at it."""
-        return self.task.done() and (self.task.cancelled() or self.task.exception() is not None)
 
 
 class Listener:

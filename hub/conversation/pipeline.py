@@ -1,11 +1,11 @@
 """One turn from sound to speech: listening, confirming, answering; and what can go wrong."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 
 from hub.config import Settings
-from hub.conversation.announcing import Announcement, play
+from hub.conversation.announcing import Announcement
 from hub.conversation.answering import NO_ANSWER, Answering, NothingToSay
 from hub.conversation.listening import Listener, NothingSaid, Stopped
 from hub.conversation.memory import Memory
@@ -173,16 +173,7 @@ class Pipeline:
 
     async def announce(self, turn: Turn, announcement: Announcement, peer: Peer) -> None:
         """Play what nobody asked for; returns when it was played."""
-        try:
-            await play(turn, announcement, peer, self._watch)
-        except PeerGone as exc:
-            _LOGGER.info("turn %s: %s", turn.id, exc)
-            turn.end(Outcome.GONE)
-        except Exception as exc:  # whatever it is, the caller must hear of it
-            if self._failed(turn, exc):
-                turn.end(Outcome.FAILED)
-        else:
-            turn.end(Outcome.ANSWERED)
+        await self._to_its_end(turn, self._speaking.play(turn, peer, announcement))
 
     async def write(
         self,
@@ -200,14 +191,12 @@ class Pipeline:
         place = Place(turn.room, False, device_id, memory.last_reply)
         turn.transcript = text
         self._watch(turn, "transcript", text)
+        await self._to_its_end(turn, self._write(turn, text, place, send, memory))
+
+    async def _to_its_end(self, turn: Turn, work: Awaitable[None]) -> None:
+        """Do the work of a turn whose caller sees how it ended."""
         try:
-            wrote = False
-            async with aclosing(self._answering.written(turn, text, place, memory)) as reply:
-                async for clause in reply:
-                    await self._send(turn, clause, send)
-                    wrote = True
-            if not wrote:
-                await self._send(turn, NO_ANSWER, send)
+            await work
         except PeerGone as exc:
             _LOGGER.info("turn %s: %s", turn.id, exc)
             turn.end(Outcome.GONE)
@@ -216,6 +205,17 @@ class Pipeline:
                 turn.end(Outcome.FAILED)
         else:
             turn.end(Outcome.ANSWERED)
+
+    async def _write(
+        self, turn: Turn, text: str, place: Place, send: SendClause, memory: Memory
+    ) -> None:
+        wrote = False
+        async with aclosing(self._answering.written(turn, text, place, memory)) as reply:
+            async for clause in reply:
+                await self._send(turn, clause, send)
+                wrote = True
+        if not wrote:
+            await self._send(turn, NO_ANSWER, send)
 
     async def _send(self, turn: Turn, clause: str, send: SendClause) -> None:
         turn.mark(Mark.FIRST_CLAUSE)

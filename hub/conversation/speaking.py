@@ -5,15 +5,18 @@ import logging
 from contextlib import aclosing
 
 from hub.config import Settings
+from hub.conversation.announcing import Announcement
 from hub.conversation.patience import pieces_of, where
 from hub.conversation.peer import Peer, PeerGone
 from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate, Watcher
 from hub.conversation.turn import Mark, Outcome, Turn
 from hub.engines.base import EngineError
+from protocol.audio import PcmFormat
 
 _LOGGER = logging.getLogger(__name__)
 
 _PLAYED_MARGIN = 5.0  # seconds that a reply may take longer to play than its speech is long
+_PIECE = 0.25  # seconds of what was spoken before, that are sent at once
 _APOLOGY_TIMEOUT = 10.0
 APOLOGY = "Sorry, something went wrong. Please try again."
 
@@ -58,17 +61,39 @@ class Speaking:
                             if gate is not None:
                                 await gate.wait()
                             await peer.audio_start(turn, tts.format)
-                        await peer.clause(turn, text)
-                        self._watch(turn, "clause", text)
-                        turn.playback.begin_clause(text, tts.format)
-                    await peer.audio(turn, pcm)
-                    turn.playback.sent(len(pcm))
-                    turn.mark(Mark.FIRST_AUDIO_SENT)
+                        await self._begin_clause(turn, peer, text, tts.format)
+                    await self._send(turn, peer, pcm)
                 if not first:
                     turn.playback.end_clause()
         except EngineError as exc:
             self._engines.tts.failed(tts, exc)
             raise
+
+    async def play(self, turn: Turn, peer: Peer, announcement: Announcement) -> None:
+        """Send what was spoken before; returns when it was played.
+
+        Raises:
+            PeerGone: the peer went.
+        """
+        form, pcm = announcement.form, announcement.pcm
+        turn.mark(Mark.CONFIRMED)
+        await peer.audio_start(turn, form)
+        await self._begin_clause(turn, peer, announcement.text, form)
+        size = form.bytes_for(_PIECE)
+        for at in range(0, len(pcm), size):
+            await self._send(turn, peer, pcm[at : at + size])
+        turn.playback.end_clause()
+        await self.finish(turn, peer)
+
+    async def _begin_clause(self, turn: Turn, peer: Peer, text: str, form: PcmFormat) -> None:
+        await peer.clause(turn, text)
+        self._watch(turn, "clause", text)
+        turn.playback.begin_clause(text, form)
+
+    async def _send(self, turn: Turn, peer: Peer, pcm: bytes) -> None:
+        await peer.audio(turn, pcm)
+        turn.playback.sent(len(pcm))
+        turn.mark(Mark.FIRST_AUDIO_SENT)
 
     async def finish(self, turn: Turn, peer: Peer) -> None:
         """Say that all is sent, and wait until it was played.

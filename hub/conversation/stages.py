@@ -1,4 +1,4 @@
-"""What the stages of a turn share: engines, who watches, and the gate that holds replies back."""
+"""What the stages of a turn share: engines, who watches, and replies held back by a gate."""
 
 import asyncio
 from collections.abc import Callable
@@ -59,3 +59,30 @@ class Gate:
         """Wait for it to open, ready to go on then."""
         self.hold(acts=acts)
         await self.opened()
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """A reply on its way, behind its gate.
+
+    Args:
+        text: what it answers.
+        gate: holds its sound back.
+        task: makes it.
+        speculative: whether it began before the end of the turn was known.
+    """
+
+    text: str
+    gate: Gate
+    task: asyncio.Task[None]
+    speculative: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has got as far as it may before its gate opens; also if it failed."""
+        return self.gate.ready or self.task.done()
+
+    @property
+    def failed(self) -> bool:
+        """Whether an engine failed at it."""
+        return self.task.done() and (self.task.cancelled() or self.task.exception() is not None)

@@ -7,16 +7,15 @@ import msgspec
 import pytest
 from scripted import (
     Bench,
-    ScriptedHome,
     ScriptedLlm,
     ScriptedStt,
-    ScriptedTools,
     SimulatedSatellite,
     Speech,
     now,
     sound_of,
     until_ended,
 )
+from scripted_home import ScriptedHome, ScriptedTools
 
 from hub.config import Settings, TurnSettings
 from hub.conversation.turn import Mark, Outcome
