@@ -86,7 +86,6 @@ class PretendHome:
     async def start(self):
         app = web.Application()
         app.router.add_get("/api/websocket", self._websocket)
-        app.router.add_get("/api/config", self._config)
         app.router.add_post("/api/conversation/process", self._process)
         app.router.add_post("/api/services/{domain}/{service}", self._service)
         self._server = TestServer(app, port=self.port or 0)
@@ -109,11 +108,6 @@ class PretendHome:
 
     def _known(self, request):
         return request.headers.get("Authorization") == f"Bearer {self.token}"
-
-    async def _config(self, request):
-        if not self._known(request):
-            return web.Response(status=401)
-        return web.json_response({"version": self.version, "state": "RUNNING"})
 
     async def _process(self, request):
         if not self._known(request):

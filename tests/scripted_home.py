@@ -27,7 +27,6 @@ class ScriptedTools:
 class ScriptedHome:
     """Understands what it is told to; notes what was done, and when."""
 
-    abilities: frozenset[str] = frozenset()
     known: tuple[str, ...] = ()
 
     def __init__(self, seconds: float = 0.05) -> None:

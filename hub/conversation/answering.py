@@ -244,12 +244,12 @@ class Answering:
         """Yield the clauses of the reply, honest ones only; `place` is where they are, if known."""
         llm = await self._engines.llm.get(timeout=LOADING_PATIENCE)
         messages = [self.system, *memory.messages(), Message("user", text)]
+        # Without abilities: what nobody has done before was not done, whatever the model says.
         reply = write_reply(
             turn,
             llm,
             messages,
             max_tokens=self._settings.llm.max_reply_tokens,
-            abilities=self._home.abilities if self._home is not None else frozenset(),
             name=self._settings.name,
             now=self._clock(),
             place=place,

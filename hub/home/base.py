@@ -62,10 +62,6 @@ class Home(Protocol):
     """Whatever does things in the home; all of it seen as one is `hub.home.everything`."""
 
     @property
-    def abilities(self) -> frozenset[str]:
-        """What can be done here; see `hub.conversation.requests.need_of` for the names."""
-
-    @property
     def asks(self) -> bool:
         """Whether `ask` may know what `understand` does not."""
 

@@ -94,15 +94,14 @@ class BuiltIn:
     @staticmethod
     def _answer_to(question: str, text: str) -> Recognised | None:
         """Take a duration, or a time, alone for the answer to "For how long?"."""
-        words = plain(text)
         if (reminded := _WHEN_REMINDED.search(question)) is not None:
-            return answer(words, "reminder", reminded[1] or "")
+            return answer(plain(text), "reminder", reminded[1] or "")
         if question.endswith(_WHAT_TIME):
-            return answer(words, "alarm", "")
+            return answer(plain(text), "alarm", "")
         named = _HOW_LONG_NAMED.search(question)
         if named is None and not question.endswith(_HOW_LONG):
             return None
-        said = _ONLY_A_DURATION.fullmatch(in_seconds(words))
+        said = _ONLY_A_DURATION.fullmatch(in_seconds(plain(text)))
         if said is None:
             return None
         slots = {"seconds": float(said[1]), **({"name": named[1]} if named else {})}

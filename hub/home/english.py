@@ -1,6 +1,7 @@
 """English commands made plain before they are recognised: politeness off, durations in seconds."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 _DROPPED = re.compile(r"\b(?:um+|uh+|er|erm|please|for me)\b")
@@ -167,8 +168,12 @@ def _number(words: str) -> float:
 
 def duration(seconds: float) -> str:
     """Return a duration as it is said: "1 hour and 20 minutes"."""
-    parts = _parts(seconds)
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    return listed(_parts(seconds))
+
+
+def listed(things: Sequence[str]) -> str:
+    """Return several things as they are said: "one, two and three"."""
+    return " and ".join([", ".join(things[:-1]), things[-1]] if len(things) > 1 else things)
 
 
 def clock(at: datetime) -> str:

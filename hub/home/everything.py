@@ -46,16 +46,6 @@ class Everything:
         self._starting: asyncio.Task[None] | None = None
 
     @property
-    def abilities(self) -> frozenset[str]:
-        """What a language model's tools can do here.
-
-        Timers and volume are none of it: what the built-in commands did not understand was not
-        done, whatever a model says of it.
-        """
-        home = self._home_assistant
-        return home.abilities if home is not None else frozenset()
-
-    @property
     def asks(self) -> bool:
         """Whether `ask` may know what `understand` does not."""
         return self._home_assistant is not None and self._home_assistant.asks

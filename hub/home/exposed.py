@@ -85,9 +85,14 @@ class Named:
     name: str
     aliases: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, and what else it is called."""
+        return (self.name, *self.aliases)
+
     def is_called(self, name: str) -> bool:
         """Say whether that is one of its names."""
-        return any(folded(one) == folded(name) for one in (self.name, *self.aliases))
+        return any(folded(one) == folded(name) for one in self.names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ UNCLEAR = "I'm not sure what you want me to do, so I did nothing."
 
 _PATIENCE = 8.0  # seconds for what is meant for the home: it may have to wake a slow device
 _SHORT_PATIENCE = 2.0  # for what it makes of a sentence: the language model's answer may wait
-_RETRY = 60.0  # seconds until a token that was no good, or no file, is looked at again
+# Seconds until a token that was no good, or no file, is looked at again: Home Assistant bans who
+# keeps trying.
+_RETRY = 60.0
 _AGENT = "conversation.home_assistant"
 _OLD_AGENT, _OLD = "homeassistant", (2024, 6)  # its name before that version
 _CHECK_TIMEOUT = 15.0
@@ -59,11 +61,6 @@ class HomeAssistant:
         self._link: Link | None = None
         self._refused = False
         self._sentences: HomeSentences | None = None
-
-    @property
-    def abilities(self) -> frozenset[str]:
-        """None: what Home Assistant did not do was not done, whatever a model says of it."""
-        return frozenset()
 
     @property
     def asks(self) -> bool:
@@ -116,7 +113,7 @@ class HomeAssistant:
         try:
             if found is Verdict.GUESS:
                 raise _NotUnderstood(UNCLEAR)
-            return await self._process(text, _PATIENCE)  # of NOTHING, for its words alone
+            return await self._process(text)  # of NOTHING, for its words alone
         except _NotUnderstood as error:
             if not meant or self.tools_for(text, place) is not None:
                 return None
@@ -170,13 +167,13 @@ class HomeAssistant:
         if match.here and area is not None and self._sentences is not None:
             text = await asyncio.to_thread(self._sentences.placed, text, match, area)
         try:
-            return await self._process(text, _PATIENCE)
+            return await self._process(text)
         except _NotUnderstood:
             return None  # its sentences are other ones than ours
         except (_NoSuchThing, _Away) as error:
             raise HomeError(str(error)) from None
 
-    async def _process(self, text: str, patience: float) -> str:
+    async def _process(self, text: str) -> str:
         """Send a sentence, once; return what is said of it.
 
         Raises:
@@ -189,7 +186,7 @@ class HomeAssistant:
             raise _Away(NOT_LET_IN if self._refused else CANT_REACH)
         try:
             response = await self._api.process(
-                text, self._language, self._agent(), patience=patience
+                text, self._language, self._agent(), patience=_PATIENCE
             )
             kind, code, speech = _read(response)
         except Refused as error:

@@ -101,10 +101,6 @@ class Api:
         """Call a service; return the states that it changed. It raises as `process` does."""
         return await self._request("POST", f"/api/services/{domain}/{service}", data, patience)
 
-    async def get(self, path: str, *, patience: float) -> Any:
-        """Read something, "/api/config" say. It raises as `process` does."""
-        return await self._request("GET", path, None, patience)
-
     async def _request(self, method: str, path: str, body: Any, patience: float) -> Any:
         assert self._session is not None, "used outside of its context"
         headers = {"Authorization": f"Bearer {self._token}"}

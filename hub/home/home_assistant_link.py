@@ -15,7 +15,6 @@ _LOGGER = logging.getLogger(__name__)
 
 _REQUEST_TIMEOUT = 10.0  # seconds
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between tries; a restarted one is back in 10
-_REFUSED_PAUSE = 60.0  # a token does not become good, and Home Assistant bans who keeps trying
 _SETTLE = 1.0  # seconds after a change of the registries in which more may come
 _REFRESH = 300.0  # seconds; some changes are not told of, as those of entities from YAML
 _REGISTRIES = tuple(f"{what}_registry_updated" for what in ("entity", "device", "area", "floor"))

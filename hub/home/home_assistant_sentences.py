@@ -42,7 +42,6 @@ _ACTION_WORDS = 2  # of a sentence that are no name: "turn", "on"; "start ..." m
 _MOST_NAME_WORDS = 4
 _LIST = re.compile(r"\{([^}:]+)(?::[^}]*)?\}")
 _RULE = re.compile(r"<([^>]+)>")
-_MENTIONS = ("name", "area", "floor")
 # How the area is said; the bare name last, which most sentences of most languages take.
 _IN_AREA = {
     "de": ("in der {}", "im {}", "{}"),
@@ -135,14 +134,8 @@ class HomeSentences:
             for entity in exposed.entities
             for name in entity.names
         ]
-        self._areas = [
-            (_plain(name), name) for area in exposed.areas for name in (area.name, *area.aliases)
-        ]
-        self._floors = [
-            (_plain(name), name)
-            for floor in exposed.floors
-            for name in (floor.name, *floor.aliases)
-        ]
+        self._areas = [(_plain(name), name) for area in exposed.areas for name in area.names]
+        self._floors = [(_plain(name), name) for floor in exposed.floors for name in floor.names]
 
     def understand(self, text: str, area: Named | None = None) -> Match | None:
         """Return what Home Assistant would make of a sentence; None where it knows none.

@@ -165,14 +165,18 @@ def _splits(words: str) -> Iterator[tuple[str, str]]:
 
 
 def _remind(text: str, when: dict[str, Any]) -> Recognised:
-    told = " ".join(_MINE.get(word, word) for word in text.split())
-    return Recognised(REMIND, {"what": "reminder", "name": told, **when})
+    return Recognised(REMIND, {"what": "reminder", "name": _told(text), **when})
+
+
+def _told(text: str) -> str:
+    """Return what somebody is to be reminded of as it is said to them: "to call your mum"."""
+    return " ".join(_MINE.get(word, word) for word in text.split())
 
 
 def _cancel(match: re.Match[str]) -> Recognised | None:
     slots: dict[str, Any] = {"what": "reminder" if match["reminder"] or match["at"] else "alarm"}
     if match["reminder"]:
-        slots["name"] = " ".join(_MINE.get(word, word) for word in match["reminder"].split())
+        slots["name"] = _told(match["reminder"])
     else:
         clock = clock_time(match["before"] or match["alarm"] or match["at"])
         if clock is None:

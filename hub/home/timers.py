@@ -19,7 +19,7 @@ from wyoming.timer import TimerCancelled, TimerFinished, TimerStarted, TimerUpda
 
 from hub.conversation.patience import where
 from hub.home.base import HomeError
-from hub.home.english import clock, duration, kind
+from hub.home.english import clock, duration, kind, listed
 from hub.home.kept import KeptTimer
 
 _LOGGER = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ class Timers:
             if len({(t.label, t.room) for t in found}) == 1:
                 return found[0]  # of several alike, the one that ends first
             if found:
-                said = _listed([self.described(timer, room) for timer in found[:5]])
+                said = listed([self.described(timer, room) for timer in found[:5]])
                 raise HomeError(f"There are {len(found)} {what}s: {said}. Say which one.")
         asked = name or (kind(seconds) if seconds is not None else "")
         if not self.running(what=what) or not asked:
@@ -388,7 +388,3 @@ def _alike(name: str, wanted: str) -> bool:
     """Whether all words of one are in the other: "pizza" is "the frozen pizza"."""
     one, other = ({word.rstrip("s") for word in _plain(n).split()} for n in (name, wanted))
     return one <= other or other <= one
-
-
-def _listed(things: Sequence[str]) -> str:
-    return " and ".join([", ".join(things[:-1]), things[-1]] if len(things) > 1 else things)

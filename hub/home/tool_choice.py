@@ -4,6 +4,7 @@ English. It errs on the side of none: what it leaves out cannot be switched by m
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hub.conversation.requests import is_making_up
@@ -83,6 +84,7 @@ _PHRASES = re.compile(  # of words that are not small elsewhere: "make light of 
     r"|have you|this room)\b"
 )
 _MOODS = {word for said, _ in _COMPLAINTS for word in _WORD.findall(re.sub(r"[(|)?]", " ", said))}
+_FLOORS = frozenset(("upstairs", "downstairs", "floor"))
 _YOU = re.compile(r"\byou (are|re|have|is)\b|\byour\b")
 _ORDINARY = frozenset(("the", "a", "an", "my", "our", "of", "in", "on", "at", "to", "and", "room"))
 
@@ -140,8 +142,8 @@ def choose(text: str, exposed: Exposed, room: str) -> Choice | None:
             things.append((not named, not placed, entity))
     if not things:
         return None
-    known = _SMALL_WORDS | _KINDS.keys() | _words_of(spoken) | _MOODS
-    known |= {word for *_, thing in things for name in thing.names for word in _split(name)}
+    known = _SMALL_WORDS | _KINDS.keys() | _words_of(spoken) | _FLOORS | _MOODS
+    known |= _words_of(thing for *_, thing in things)
     known |= {word for word in words if word.isdecimal()}
     if words - known or _YOU.search(plain):
         return None
@@ -178,10 +180,9 @@ def _areas(plain: str, exposed: Exposed) -> list[Named]:
     ]
 
 
-def _words_of(areas: list[Named]) -> set[str]:
-    """Return the words of the names of areas, and what floors are called by."""
-    names = (name for area in areas for name in (area.name, *area.aliases))
-    return {word for name in names for word in _split(name)} | {"upstairs", "downstairs", "floor"}
+def _words_of(things: Iterable[Entity | Named]) -> set[str]:
+    """Return the words of the names of things or areas."""
+    return {word for thing in things for name in thing.names for word in _split(name)}
 
 
 def _split(name: str) -> list[str]:
@@ -189,20 +190,14 @@ def _split(name: str) -> list[str]:
 
 
 def _says(plain: str, named: Named) -> bool:
-    names = (" ".join(_WORD.findall(folded(name))) for name in (named.name, *named.aliases))
+    names = (" ".join(_split(name)) for name in named.names)
     return any(name and re.search(rf"\b{re.escape(name)}\b", plain) for name in names)
 
 
 def _is_named(entity: Entity, words: frozenset[str], spoken: list[Named]) -> bool:
     """Say whether a word of its name was said that is not its kind's, nor its area's."""
-    places = {
-        word
-        for area in (*spoken, *((entity.area,) if entity.area else ()))
-        for name in (area.name, *area.aliases)
-        for word in _WORD.findall(folded(name))
-    }
-    own = {word for name in entity.names for word in _WORD.findall(folded(name))}
-    return bool((own - places - _ORDINARY - _KINDS.keys()) & words)
+    places = _words_of((*spoken, *((entity.area,) if entity.area else ())))
+    return bool((_words_of((entity,)) - places - _ORDINARY - _KINDS.keys()) & words)
 
 
 def _may_be_shown(entity: Entity, *, question: bool, watching: bool) -> bool:

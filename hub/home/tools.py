@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from hub.home.base import Command
+from hub.home.english import listed
 from hub.home.exposed import Entity, Exposed, State, folded
 from hub.home.tool_choice import ACTIONS, Choice, choose
 
@@ -86,6 +87,7 @@ class Toolbox:
     ) -> None:
         self._said = " ".join(text.replace('"', " ").split())
         self._text = folded(text)
+        self._words = frozenset(re.findall(r"\w+", self._text))
         self._choice = choice
         self._states = states
         self._service = service
@@ -175,10 +177,9 @@ class Toolbox:
         if thing.domain == "light":
             return [_DIMMED] if "less" in allowed and now > _DIMMED else []
         low, high = _CLIMATE
-        words = frozenset(re.findall(r"\w+", self._text))
-        if words & _DOWN:
+        if self._words & _DOWN:
             allowed = ("less",)
-        elif words & _UP:
+        elif self._words & _UP:
             allowed = ("more",)
         steps = {"more": now + _DEGREES, "less": now - _DEGREES}
         return [value for step, value in steps.items() if step in allowed and low <= value <= high]
@@ -192,8 +193,7 @@ class Toolbox:
         if allowed is not None:
             either = "more" in allowed or "less" in allowed
             steps = tuple(s for s in steps if s in allowed or (s == "set" and either))
-        words = frozenset(re.findall(r"\w+", self._text))
-        if words & (_UP | _DOWN) and "set" in steps and self._values(thing):
+        if self._words & (_UP | _DOWN) and "set" in steps and self._values(thing):
             return ("set",)
         for said, other in (
             ("on", "turn off"),
@@ -201,7 +201,7 @@ class Toolbox:
             ("open", "close"),
             ("close", "open"),
         ):
-            if said in words and not self._choice.allowed:
+            if said in self._words and not self._choice.allowed:
                 steps = tuple(s for s in steps if s != other)
         return tuple(step for step in steps if not self._is_so(thing, step))
 
@@ -251,7 +251,7 @@ class Toolbox:
 
     def _how_they_are(self) -> str:
         """Say which of the things are as was asked."""
-        words = frozenset(re.findall(r"\w+", self._text))
+        words = self._words
         asked = "open" if "open" in words else "off" if "off" in words else "on"
         if "closed" in words or "shut" in words:
             asked = "closed"
@@ -265,8 +265,7 @@ class Toolbox:
         names[1:] = [f"{name[:1].lower()}{name[1:]}" for name in names[1:]]
         if len(found) > _MOST_STATES:
             names.append(f"{len(found) - _MOST_STATES} more")
-        said = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-        return f"{said} {'is' if len(found) == 1 else 'are'} {asked}."
+        return f"{listed(names)} {'is' if len(found) == 1 else 'are'} {asked}."
 
     def _is(self, thing: Entity, asked: str) -> bool:
         state = self._states.get(thing.id)

@@ -25,7 +25,6 @@ _BODY_TIMEOUT = 10.0  # seconds for a request's body
 _RETRY = 5.0  # seconds, while another program has the port
 _CLOSING = 2.0  # seconds that requests under way get when the hub stops
 _STATUS = {"no-such-room": 404, "busy": 409, "no-satellite": 503, "gone": 503, "engine-failed": 503}
-_LOCAL = frozenset(("localhost", "127.0.0.1", "::1"))
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -152,11 +151,7 @@ def address_of(listen: str) -> tuple[str, int]:
         bare, port = False, None
     if not bare or parts.scheme != "http" or not host or port is None:
         raise ConfigError(f"web.listen: {listen!r} is no http://HOST:PORT")
-    try:
-        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if not local:
+    if not _is_local(host):
         raise ConfigError(
             f"web.listen: {host} can be reached from other machines, and nobody has to show who "
             "they are there; use http://127.0.0.1:8080"
@@ -168,7 +163,7 @@ def address_of(listen: str) -> tuple[str, int]:
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what a page of somebody else's sends, and answer errors as JSON."""
     host = _host_of(f"http://{request.headers.get('Host', '')}")
-    if host not in _LOCAL and not _is_loopback(host):
+    if not _is_local(host):
         return _refusal(403, "wrong-host", "this is only for programs on this machine")
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site", "none")
@@ -201,9 +196,10 @@ def _host_of(url: str) -> str:
         return ""
 
 
-def _is_loopback(host: str) -> bool:
+def _is_local(host: str) -> bool:
+    """Tell whether it is this machine; stricter than `protocol.access.is_loopback`."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
