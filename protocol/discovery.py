@@ -132,9 +132,7 @@ async def _announce(name: str, port: int, addresses: Callable[[], Sequence[str]]
                 _LOGGER.warning("not announced on the network: %s", exc)
                 return
             except Exception as exc:  # zeroconf's own, and whatever the system has
-                if (why := f"{type(exc).__name__}: {exc}") != problem:
-                    _LOGGER.warning("not announced on the network: %s; trying again", why)
-                problem = why
+                problem = _warn_once("not announced on the network", exc, problem)
                 await _close(network)
                 network = info = None
             await asyncio.sleep(_LOOK_AGAIN)
@@ -186,9 +184,7 @@ async def look_for_services(found: Found) -> None:
             _LOGGER.warning("nothing is looked for on the network: %s", exc)
             return
         except Exception as exc:  # zeroconf's own, and whatever the system has
-            if (why := f"{type(exc).__name__}: {exc}") != problem:
-                _LOGGER.warning("the network cannot be looked at: %s; trying again", why)
-            problem = why
+            problem = _warn_once("the network cannot be looked at", exc, problem)
         finally:
             await _close(network)
         await asyncio.sleep(_LOOK_AGAIN)
@@ -273,6 +269,14 @@ def _interfaces() -> list[str | int]:
     if not chosen:
         raise OSError("this machine is in no network")
     return chosen
+
+
+def _warn_once(what: str, exc: Exception, before: str) -> str:
+    """Log what went wrong, unless that is what went wrong `before`; return it."""
+    why = f"{type(exc).__name__}: {exc}"
+    if why != before:
+        _LOGGER.warning("%s: %s; trying again", what, why)
+    return why
 
 
 async def _close(network: AsyncZeroconf | None) -> None:

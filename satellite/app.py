@@ -33,7 +33,7 @@ from satellite.session import Session, State
 from satellite.voice_activity import SustainedSpeech
 from satellite.wake.base import WakeModel as WakeWord
 from satellite.wake.base import WakeWords
-from satellite.wake.words import no_wake, open_wake
+from satellite.wake.words import open_wake
 
 _LOGGER = logging.getLogger(__name__)
 _MICROPHONE_RETRY = 2.0  # seconds
@@ -212,8 +212,7 @@ async def _run_room(
 ) -> None:
     loop = asyncio.get_running_loop()
     target = await asyncio.to_thread(target_of, settings)
-    remote = settings.wake.remote
-    wake = no_wake() if remote else await asyncio.to_thread(open_wake, settings.wake)
+    wake = await asyncio.to_thread(open_wake, settings.wake)
     check_stop_word(settings, wake)
     speech = await asyncio.to_thread(SustainedSpeech) if settings.barge_in.speech else None
     microphone = open_microphone(
@@ -238,7 +237,7 @@ async def _run_room(
         volume=settings.speaker.volume,
     )
     words = ", ".join(f'"{model.phrase}"' for model in _waking(settings, wake))
-    phrases = "the wake word of its driver" if remote else words
+    phrases = words or "the wake word of its driver"
     ready_line = f"ready: {target.room}, say {phrases}, driven by "
     told = False
 

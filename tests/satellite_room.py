@@ -4,6 +4,7 @@ import heapq
 import itertools
 import struct
 
+import numpy as np
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, Eventable
@@ -163,6 +164,10 @@ class Room:
             self.clock.advance(STEP)
             if self.speaker_works:
                 self.heard += self.player.pull(BLOCK)
+
+    def played(self):
+        """What came out of the speaker, as numbers."""
+        return np.frombuffer(bytes(self.heard), "<i2").astype(int)
 
     # what was sent
     def types(self):

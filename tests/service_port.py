@@ -110,6 +110,14 @@ class Client:
         if stop:
             await self.send(AudioStop())
 
+    async def say(self, *frames: bytes) -> None:
+        """Send 20 ms frames as a microphone does."""
+        clock = asyncio.get_running_loop()
+        began = clock.time()
+        for number, frame in enumerate(frames, 1):
+            await self.send(AudioChunk(16000, 2, 1, frame))
+            await asyncio.sleep(began + 0.02 * number - clock.time())
+
     def types(self) -> list[str]:
         return [event.type for event in self.seen]
 

@@ -30,7 +30,7 @@ from hub.conversation.endpoint import (
 )
 from hub.conversation.interruption import is_stop
 from hub.conversation.nonsense import Verdict
-from hub.conversation.patience import activity_of, answer_of
+from hub.conversation.patience import activity_of, finished_of
 from hub.conversation.peer import Peer
 from hub.conversation.stages import LOADING_PATIENCE, Attempt, Engines, Gate, Watcher
 from hub.conversation.turn import Mark, Turn
@@ -44,7 +44,6 @@ _DRAFT_SECONDS = 0.8  # of speech without a pause, after which a draft is made
 _NOISE_SECONDS = 1.0  # of sound without words, from which on somebody meant something by it
 _SECOND_THOUGHT = 0.3  # seconds from the end until something is done, which nobody can take back
 _CLOCK_RESOLUTION = 0.001  # seconds, by which a timer may fire early
-_FINISHED_PATIENCE = 2.0  # seconds for the end-of-turn model
 
 Answer = Callable[[str, Gate], Coroutine[Any, Any, None]]
 """Answers a text behind a gate; see `Answering.answer`."""
@@ -121,12 +120,11 @@ class Listener:
         await self._peer.listening(turn)  # what it says is kept while an engine still loads
         self._watch(turn, "listening", "")
         activity = await activity_of(self._engines.vad, timeout=LOADING_PATIENCE)
-        known = self._engines.turn is not None and self._engines.turn.current is not None
         self._endpointer = Endpointer(
             activity,
             self._settings.turn,
             wake_word=self._wake_phrase is not None,
-            finished=self._finished if known else None,
+            finished=finished_of(self._engines.turn),
             language=self._settings.language,
         )
         tasks = [
@@ -366,15 +364,3 @@ class Listener:
         self._watch(self._turn, "partial", certain)
         if self._attempt is None:
             await self._prefill(certain)
-
-    async def _finished(self, pcm: bytes) -> float | None:
-        """Ask the end-of-turn model; None where it cannot say."""
-        assert self._engines.turn is not None
-        engine = self._engines.turn.current
-        if engine is None:
-            return None
-        try:
-            return await answer_of(engine.probability(pcm), "turn", timeout=_FINISHED_PATIENCE)
-        except EngineError as exc:
-            self._engines.turn.failed(engine, exc)
-            return None

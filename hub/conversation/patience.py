@@ -6,15 +6,16 @@ not wait as long as an engine may.
 
 import asyncio
 import traceback
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from hub.engines.base import EngineError, VoiceActivity, VoiceActivityStream
+from hub.engines.base import EndOfTurn, EngineError, VoiceActivity, VoiceActivityStream
 from hub.engines.supervisor import Supervised
 
 PATIENCE = 20.0  # seconds; with an apology after it, still within a satellite's own 30 s
 _FRAME_PATIENCE = 5.0  # for one frame of voice activity
+_FINISHED_PATIENCE = 2.0  # for the end-of-turn model
 _STOPPING = 5.0  # seconds; llama.cpp stops within one step of a batch
 
 T = TypeVar("T")
@@ -103,6 +104,29 @@ class _PatientActivity:
         except EngineError as exc:
             self._vad.failed(self._engine, exc)
             raise
+
+
+def finished_of(
+    turn: Supervised[EndOfTurn] | None,
+) -> Callable[[bytes], Awaitable[float | None]] | None:
+    """Return what asks the end-of-turn model, as `Endpointer` has it; None where it is not there.
+
+    It answers None where the model cannot say, and its supervisor knows.
+    """
+    if turn is None or turn.current is None:
+        return None
+
+    async def finished(pcm: bytes) -> float | None:
+        engine = turn.current
+        if engine is None:
+            return None
+        try:
+            return await answer_of(engine.probability(pcm), "turn", timeout=_FINISHED_PATIENCE)
+        except EngineError as exc:
+            turn.failed(engine, exc)
+            return None
+
+    return finished
 
 
 def where(exc: BaseException) -> str:

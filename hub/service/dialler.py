@@ -71,8 +71,19 @@ class SatelliteDialler:
             self._uri, limits=self._limits, heartbeat=self._heartbeat, timeout=_CONNECT_TIMEOUT
         )
         async with connection:
-            await connection.write(Describe())
-            async with asyncio.timeout(_INFO_TIMEOUT):
-                while not Info.is_type((event := await connection.read()).type):
-                    pass  # a satellite may say other things first
-            await self._drive(connection, event)
+            await self._drive(connection, await info_of(connection))
+
+
+async def info_of(connection: Connection) -> Event:
+    """Ask a peer what it is, and return its `info`.
+
+    Raises:
+        ProtocolError: it broke the protocol.
+        ConnectionClosed: it went.
+        TimeoutError: it does not say in time.
+    """
+    await connection.write(Describe())
+    async with asyncio.timeout(_INFO_TIMEOUT):
+        while not Info.is_type((event := await connection.read()).type):
+            pass  # it may say other things first
+    return event

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wyoming.event import Event
-from wyoming.info import Describe, Info
 
 from hub.conversation.patience import where
-from hub.service.dialler import Drive, SatelliteDialler
+from hub.service.dialler import Drive, SatelliteDialler, info_of
 from protocol.access import is_local
 from protocol.connection import Connection, ConnectionClosed, Limits, MalformedFrame, ProtocolError
 from protocol.discovery import WYOMING, look_for_services
@@ -21,7 +20,7 @@ from protocol.uri import Inet
 _LOGGER = logging.getLogger(__name__)
 
 _MOST_FOUND = 64  # services; a network may be full of them, or of somebody's inventions
-_TIMEOUT = 5.0  # seconds to connect, and for `info`
+_TIMEOUT = 5.0  # seconds to connect
 _FIRST_RETRY = 2.0
 _LONGEST_RETRY = 60.0
 
@@ -150,11 +149,7 @@ class Discoverer:
                 continue
             with contextlib.suppress(BadUri, ConnectionClosed, ProtocolError, OSError):
                 async with await connect(uri, limits=self._limits, timeout=_TIMEOUT) as connection:
-                    await connection.write(Describe())
-                    async with asyncio.timeout(_TIMEOUT):
-                        while not Info.is_type((event := await connection.read()).type):
-                            pass  # it may say other things first
-                    return uri, event
+                    return uri, await info_of(connection)
         return "", None
 
 

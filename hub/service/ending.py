@@ -9,6 +9,7 @@ can. Home Assistant has.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -18,14 +19,15 @@ from hub.config import TurnSettings
 from hub.conversation.endpoint import (
     Endpointer,
     EndReason,
+    Event,
     SpeechEnded,
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
     Utterance,
 )
-from hub.conversation.patience import answer_of
-from hub.engines.base import EndOfTurn, EngineError
+from hub.conversation.patience import finished_of
+from hub.engines.base import EndOfTurn
 from hub.engines.supervisor import Supervised
 from hub.service.feed import Feed
 from protocol.audio import SPEECH
@@ -38,7 +40,6 @@ _WITHOUT_MODEL = 0.7  # seconds of silence, as Home Assistant's own voice activi
 _AT_ONCE = 0.1  # seconds; speech that begins so soon may be the end of a wake word
 _RESIDUE = 0.45  # seconds; if it is no longer than that
 _RESIDUE_SILENCE = 1.2
-_FINISHED_PATIENCE = 2.0  # seconds for the end-of-turn model
 _QUEUED = SPEECH.bytes_for(2.0)
 _NO_SOUND = 60.0  # seconds; the sound itself is given up long before
 
@@ -107,7 +108,6 @@ class Ending(Generic[T]):
         language: str,
         manners: Manners | None,
     ) -> None:
-        self._turn = turn
         self._manners = manners
         self._seconds = 0.0
         self._voice = _Known()
@@ -118,7 +118,6 @@ class Ending(Generic[T]):
         self._words: asyncio.Task[T] | None = None  # of all that was said up to the end
         if manners is None:
             return
-        known = turn is not None and turn.current is not None
         impatient = manners.impatient
         settings = msgspec.structs.replace(
             settings,
@@ -130,7 +129,7 @@ class Ending(Generic[T]):
             self._voice,
             settings,
             wake_word=False,
-            finished=self._finished if known else None,
+            finished=finished_of(turn),
             language=language,
         )
         self._endpointer.least = manners.silence
@@ -214,33 +213,23 @@ class Ending(Generic[T]):
             await asyncio.gather(words, return_exceptions=True)
 
     async def _follow(self) -> None:
-        events = self._endpointer.listen(self._sound)
         try:
-            async for event in events:
-                if isinstance(event, SpeechPaused):
-                    self._paused = event.utterance
-                    early = event.utterance.speech_start <= _AT_ONCE
-                    short = event.utterance.speech_end - event.utterance.speech_start <= _RESIDUE
-                    assert self._manners is not None
-                    least = _RESIDUE_SILENCE if early and short else 0.0
-                    self._endpointer.least = max(self._manners.silence, least)
-                elif isinstance(event, SpeechStarted | SpeechResumed):
-                    self._ended = self._paused = None
-                    await self._drop_words()
-                elif isinstance(event, SpeechEnded) and event.reason is not EndReason.STOPPED:
-                    self._ended = event
+            async with aclosing(self._endpointer.listen(self._sound)) as events:
+                async for event in events:
+                    await self._on(event)
         finally:
-            await events.aclose()
             self._sound.drop()
 
-    async def _finished(self, pcm: bytes) -> float | None:
-        """Ask the end-of-turn model; None where it cannot say."""
-        assert self._turn is not None
-        engine = self._turn.current
-        if engine is None:
-            return None
-        try:
-            return await answer_of(engine.probability(pcm), "turn", timeout=_FINISHED_PATIENCE)
-        except EngineError as exc:
-            self._turn.failed(engine, exc)
-            return None
+    async def _on(self, event: Event) -> None:
+        if isinstance(event, SpeechPaused):
+            self._paused = event.utterance
+            early = event.utterance.speech_start <= _AT_ONCE
+            short = event.utterance.speech_end - event.utterance.speech_start <= _RESIDUE
+            assert self._manners is not None
+            least = _RESIDUE_SILENCE if early and short else 0.0
+            self._endpointer.least = max(self._manners.silence, least)
+        elif isinstance(event, SpeechStarted | SpeechResumed):
+            self._ended = self._paused = None
+            await self._drop_words()
+        elif isinstance(event, SpeechEnded) and event.reason is not EndReason.STOPPED:
+            self._ended = event

@@ -177,17 +177,14 @@ def _room_of(context: dict[str, Any], own: str) -> str:
     Raises:
         MalformedFrame: an id is none.
     """
-    ids: dict[str, str] = {}
-    for key in _IDS:
+    rooms = []
+    for key, what in _IDS.items():
         value = context.get(key)
         if not isinstance(value, str | None) or not _is_id(value or ""):
             raise MalformedFrame(f"transcript: {key} has at most {_LONGEST_ID} printable letters")
         if value:
-            ids[key] = value
-    for key, what in _IDS.items():
-        if key in ids:
-            return f"{PREFIX}{what} {ids[key]}"
-    return own
+            rooms.append(f"{PREFIX}{what} {value}")
+    return rooms[0] if rooms else own
 
 
 def _is_id(text: str) -> bool:

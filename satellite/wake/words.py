@@ -62,12 +62,12 @@ def unused_words(settings: WakeSettings) -> list[str]:
 
 
 def open_wake(settings: WakeSettings) -> Detector:
-    """Load the models; takes up to a second, more with .onnx models.
+    """Load the models; takes up to a second, more with .onnx models. With `remote` there are none.
 
     Raises:
         WakeError: a wake word that is not there or cannot be loaded.
     """
-    words = chosen_words(settings)
+    words = [] if settings.remote else chosen_words(settings)
     by_program: dict[str, dict[str, Path | None]] = {}
     for word in words:
         by_program.setdefault(word.program, {})[word.name] = word.model
@@ -76,11 +76,6 @@ def open_wake(settings: WakeSettings) -> Detector:
         thresholds={w.name: w.threshold for w in words if w.threshold is not None},
         refractory={w.name: w.refractory for w in words},
     )
-
-
-def no_wake() -> Detector:
-    """Hear no wake words here."""
-    return Detector([], thresholds={}, refractory={})
 
 
 def _word(name: str, table: WordSettings, settings: WakeSettings) -> Word:

@@ -36,22 +36,11 @@ def spoken(pcm: bytes) -> bytes:
     return samples[: int(loud[-1]) + 1].astype("<i2").tobytes()
 
 
-async def pipeline(client: Client, name: str, stt: str, tts: str) -> str:
-    made = await client.call(
-        "assist_pipeline/pipeline/create",
-        name=name,
-        language="en",
-        conversation_engine=await client.own_agent(),
-        conversation_language="en",
-        stt_engine=stt,
-        stt_language=await client.english("stt", stt),
-        tts_engine=tts,
-        tts_language=await client.english("tts", tts),
-        tts_voice=None,
-        wake_word_entity=None,
-        wake_word_id=None,
-    )
-    return made["id"]
+async def pipeline(client: Client, name: str, ears: str, mouth: str) -> str:
+    """Make a pipeline of one entry's speech-to-text and another's voice; return its id."""
+    stt, tts = await client.entity(ears, "stt"), await client.entity(mouth, "tts")
+    agent = await client.own_agent()
+    return await client.create_pipeline(name, stt["entity_id"], tts["entity_id"], agent)
 
 
 async def answered(client: Client, run: Run) -> float:
@@ -71,42 +60,31 @@ async def test_end_of_speech_to_answer_against_other_peers(site, tmp_path, voice
     house = House(site, tmp_path)
     took: dict[str, list[float]] = {PARLOUR: [], PEERS: []}
     print()
-    try:
-        await assistant.start()
-        async with (
-            house.hub() as hub,
-            faster_whisper(house) as theirs,
-            piper(house) as their_voice,
-            assistant.client() as client,
-        ):
-            entries = [await client.add_wyoming(one) for one in (hub.service, theirs, their_voice)]
-            ours, whisper, voices = entries
+    async with (
+        assistant.running(),
+        house.hub() as hub,
+        faster_whisper(house) as theirs,
+        piper(house) as their_voice,
+        assistant.client() as client,
+    ):
+        entries = [await client.add_wyoming(one) for one in (hub.service, theirs, their_voice)]
+        ours, whisper, voices = entries
 
-            async def entity(entry: str, domain: str) -> str:
-                return (await client.entity(entry, domain))["entity_id"]
-
-            pipelines = {
-                PARLOUR: await pipeline(
-                    client, PARLOUR, await entity(ours, "stt"), await entity(ours, "tts")
-                ),
-                PEERS: await pipeline(
-                    client, PEERS, await entity(whisper, "stt"), await entity(voices, "tts")
-                ),
-            }
-            for round_ in range(ROUNDS + 1):
-                progress(f"round {round_} of {ROUNDS}" if round_ else "warm")
-                for number, question in enumerate(QUESTIONS):
-                    names = sorted(pipelines, reverse=(round_ + number) % 2 == 1)
-                    for name in names:
-                        await client.service("tts.clear_cache")
-                        run = await client.run_pipeline(pipelines[name], spoken(voice(question)))
-                        assert run.error is None, (name, run.kinds)
-                        seconds = await answered(client, run) - run.said_at
-                        if round_:  # the first calls of each are slow
-                            took[name].append(seconds)
-    finally:
-        await assistant.stop()
-        assistant.remove()
+        pipelines = {
+            PARLOUR: await pipeline(client, PARLOUR, ours, ours),
+            PEERS: await pipeline(client, PEERS, whisper, voices),
+        }
+        for round_ in range(ROUNDS + 1):
+            progress(f"round {round_} of {ROUNDS}" if round_ else "warm")
+            for number, question in enumerate(QUESTIONS):
+                names = sorted(pipelines, reverse=(round_ + number) % 2 == 1)
+                for name in names:
+                    await client.service("tts.clear_cache")
+                    run = await client.run_pipeline(pipelines[name], spoken(voice(question)))
+                    assert run.error is None, (name, run.kinds)
+                    seconds = await answered(client, run) - run.said_at
+                    if round_:  # the first calls of each are slow
+                        took[name].append(seconds)
     figures = {name: spread(seconds) for name, seconds in took.items()}
     version = ".".join(map(str, assistant.version))
     rows = [(name, one["p50"], one["p95"], one["max"]) for name, one in figures.items()]

@@ -1,7 +1,6 @@
 """One Home Assistant, one hub and one satellite for all tests of this folder."""
 
 import asyncio
-import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from ha_client import Client
-from ha_server import LAMP, NOWADAYS, CannotBuild, HomeAssistant, build
+from ha_server import LAMP, NOWADAYS, CannotBuild, HomeAssistant, build, free_port
 from processes import NO_FOLLOW_UP, VOICE, House, Process
 
 from protocol.audio import SPEECH, Converter
@@ -35,9 +34,7 @@ def built() -> Path:
 
 
 def free_address() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    return f"tcp://127.0.0.1:{free_port()}"
 
 
 class Home:
@@ -111,15 +108,13 @@ async def home(built, site, tmp_path_factory):
     house.listen, house.service = free_address(), free_address()
     assistant = HomeAssistant(built)
     home = Home(assistant, house)
-    try:
-        await assistant.start()
-        await home.start_hub()
-        await home.start_satellite()
-        yield home
-    finally:
-        await home.close()
-        await assistant.stop()
-        assistant.remove()
+    async with assistant.running():
+        try:
+            await home.start_hub()
+            await home.start_satellite()
+            yield home
+        finally:
+            await home.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -151,8 +146,7 @@ async def added(home):
             agent = (await client.entity(added.hub, "conversation"))["entity_id"]
             added.parlour = await client.make_pipeline("Parlour", added.hub, agent)
         added.assist = await client.make_pipeline("Assist", added.hub, await client.own_agent())
-        lamp = {"entity_ids": [LAMP], "assistants": ["conversation"], "should_expose": True}
-        await client.call("homeassistant/expose_entity", **lamp)
+        await client.expose(LAMP)
         added.satellite = await client.add_wyoming(home.satellite_address)
         if home.assistant.version >= NOWADAYS:
             entity = await client.entity(added.satellite, "assist_satellite")

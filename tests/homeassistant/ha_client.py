@@ -193,16 +193,19 @@ class Client:
 
     # ---- adding things ----------------------------------------------------------------------
 
-    async def add_wyoming(self, address: str) -> str:
-        """Add a Wyoming service by host and port, as a user does; return its entry's id."""
-        host, _, port = address.removeprefix("tcp://").rpartition(":")
+    async def add(self, integration: str, **fields: Any) -> str:
+        """Add an integration whose form has these fields, as a user does; return its entry's id."""
         flows = "/api/config/config_entries/flow"
-        form = await self.rest("POST", flows, {"handler": "wyoming"})
+        form = await self.rest("POST", flows, {"handler": integration})
         assert form["type"] == "form", form
-        fields = {"host": host, "port": int(port)}
         done = await self.rest("POST", f"{flows}/{form['flow_id']}", fields)
         assert done["type"] == "create_entry", done
-        entry = done["result"]["entry_id"]
+        return done["result"]["entry_id"]
+
+    async def add_wyoming(self, address: str) -> str:
+        """Add a Wyoming service by host and port; return its entry's id."""
+        host, _, port = address.removeprefix("tcp://").rpartition(":")
+        entry = await self.add("wyoming", host=host, port=int(port))
         await self.wait_for_entry(entry)
         return entry
 
@@ -230,6 +233,15 @@ class Client:
             await asyncio.sleep(0.1)
         raise AssertionError(f"no {domain} {ending} among {await self.entities(entry)}")
 
+    async def expose(self, *entities: str, to_assistants: bool = True) -> None:
+        """Let Home Assistant's own assistants know entities, or no longer."""
+        await self.call(
+            "homeassistant/expose_entity",
+            entity_ids=entities,
+            assistants=["conversation"],
+            should_expose=to_assistants,
+        )
+
     async def own_agent(self) -> str:
         """Return the id of Home Assistant's own conversation agent."""
         agents = (await self.call("conversation/agent/list"))["agents"]
@@ -240,6 +252,14 @@ class Client:
         stt, tts, wake = [
             (await self.entity(hub, domain))["entity_id"] for domain in ("stt", "tts", "wake_word")
         ]
+        made = await self.create_pipeline(name, stt, tts, agent, wake)
+        await self.call("assist_pipeline/pipeline/set_preferred", pipeline_id=made)
+        return made
+
+    async def create_pipeline(
+        self, name: str, stt: str, tts: str, agent: str, wake: str | None = None
+    ) -> str:
+        """Make an English pipeline of these entities and an agent; return its id."""
         made = await self.call(
             "assist_pipeline/pipeline/create",
             name=name,
@@ -254,7 +274,6 @@ class Client:
             wake_word_entity=wake,
             wake_word_id=None,
         )
-        await self.call("assist_pipeline/pipeline/set_preferred", pipeline_id=made["id"])
         return made["id"]
 
     async def english(self, kind: str, engine: str) -> str:

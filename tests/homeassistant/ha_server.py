@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -89,26 +90,31 @@ def build() -> Path:
     return Path(script.stdout.splitlines()[-1])
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 class HomeAssistant:
     """A Home Assistant with one light, that nobody has seen before.
 
     Args:
         folder: where it was built.
+        own: what its owner has added to its configuration.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, own: str = "") -> None:
         self._folder = folder
         self.version = tuple(int(n) for n in folder.name.rpartition("-")[2].split("."))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.home = Path(tempfile.mkdtemp(prefix="test-", dir=folder / "homes"))
         self.token = ""
         self._child: asyncio.subprocess.Process | None = None
         light = LIGHT_2024 if self.version < (2025, 9) else LIGHT
         text = CONFIGURATION.format(port=self.port, light=light)
-        (self.home / "configuration.yaml").write_text(text, encoding="utf-8")
+        (self.home / "configuration.yaml").write_text(text + own, encoding="utf-8")
 
     @property
     def log_file(self) -> Path:
@@ -123,6 +129,16 @@ class HomeAssistant:
         return [
             line for line in self.log().splitlines() if bad.match(line) and not NOISE.search(line)
         ]
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Start it; in the end it is stopped, and nothing of it is left."""
+        try:
+            await self.start()
+            yield
+        finally:
+            await self.stop()
+            self.remove()
 
     async def start(self) -> None:
         """Start it and wait until it is up; the first time a user is made."""

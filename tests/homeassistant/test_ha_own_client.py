@@ -44,35 +44,25 @@ intents:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def assistant(built):
-    assistant = HomeAssistant(built)
-    with (assistant.home / "configuration.yaml").open("a", encoding="utf-8") as configuration:
-        configuration.write(OWN)
+    assistant = HomeAssistant(built, OWN)
     sentences = assistant.home / "custom_sentences" / "en"
     sentences.mkdir(parents=True)
     (sentences / "cat.yaml").write_text(CAT, encoding="utf-8")
-    try:
-        await assistant.start()
+    async with assistant.running():
         yield assistant
-    finally:
-        await assistant.stop()
-        assistant.remove()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def user(assistant):
     """Somebody at Home Assistant's page, who exposed the lamp and made the area."""
     async with assistant.client() as user:
-        lamp = {"entity_ids": [LAMP], "assistants": ["conversation"], "should_expose": True}
-        await user.call("homeassistant/expose_entity", **lamp)
+        await user.expose(LAMP)
         # Onboarding has made the kitchen.
         alias = {"area_id": "kitchen", "aliases": ["galley"]}
         await user.call("config/area_registry/update", **alias)
         place = {"entity_id": LAMP, "area_id": "kitchen", "aliases": ["big light"]}
         await user.call("config/entity_registry/update", **place)
-        flows = "/api/config/config_entries/flow"
-        form = await user.rest("POST", flows, {"handler": "shopping_list"})
-        done = await user.rest("POST", f"{flows}/{form['flow_id']}", {})
-        assert done["type"] == "create_entry", done
+        await user.add("shopping_list")
         yield user
 
 
@@ -194,10 +184,9 @@ async def test_a_question_about_a_thing_is_answered_by_home_assistant(home, off)
 async def test_an_area_and_an_exposure_that_change_are_known_soon(home, user):
     await user.call("config/area_registry/create", name="Conservatory")
     await until(lambda: home.exposed.area("conservatory"))
-    other = {"entity_ids": ["input_boolean.lamp"], "assistants": ["conversation"]}
-    await user.call("homeassistant/expose_entity", **other, should_expose=True)
+    await user.expose("input_boolean.lamp")
     await until(lambda: "input_boolean.lamp" in home.exposed.states)
-    await user.call("homeassistant/expose_entity", **other, should_expose=False)
+    await user.expose("input_boolean.lamp", to_assistants=False)
     await until(lambda: "input_boolean.lamp" not in home.exposed.states)
 
 

@@ -123,15 +123,9 @@ def _timeline(words: list[str], rng: random.Random) -> list[Speech]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def assistant(built):
-    assistant = HomeAssistant(built)
-    with (assistant.home / "configuration.yaml").open("a", encoding="utf-8") as configuration:
-        configuration.write(OWN)
-    try:
-        await assistant.start()
+    assistant = HomeAssistant(built, OWN)
+    async with assistant.running():
         yield assistant
-    finally:
-        await assistant.stop()
-        assistant.remove()
 
 
 @contextlib.asynccontextmanager
@@ -156,8 +150,7 @@ async def test_over_200_timelines_each_confirmed_command_is_done_exactly_once_an
     write_private(token := tmp_path / "token", assistant.token.encode())
     lamps = [entity for tree in TREES for _, entity in commands_of(tree).values()]
     async with assistant.client() as user:
-        expose = {"assistants": ["conversation"], "should_expose": True}
-        await user.call("homeassistant/expose_entity", entity_ids=sorted({*lamps}), **expose)
+        await user.expose(*sorted({*lamps}))
         actions = await user.watch_actions()
         async with connected(assistant.url, token) as home:
             bench = await Bench(

@@ -25,13 +25,9 @@ LOUDEST = int(np.frombuffer(SOUNDS[Sound.RING], "<i2")[0])
 REPLY = 0x11  # what a reply's samples are
 
 
-def samples(room):
-    return np.frombuffer(bytes(room.heard), "<i2")
-
-
 def rings(room):
     """When each ring began, in seconds of what was heard, and how loud it was."""
-    heard = samples(room)
+    heard = room.played()
     on = heard > 200  # neither reply nor another sound is so loud
     starts = np.flatnonzero(on & ~np.concatenate([[False], on[:-1]]))
     return [(round(float(at) / RATE, 2), int(heard[at])) for at in starts]
@@ -108,7 +104,7 @@ def test_the_wake_word_cuts_a_ring_off_without_a_click():
     afresh(room).say_wake_word()
     room.driver(Transcribe())
     room.run(0.6)
-    heard = samples(room).astype(int)
+    heard = room.played()
     assert heard[0] == LOUDEST
     assert 0 < np.flatnonzero(heard > 100).size <= 0.011 * RATE
     assert np.abs(np.diff(heard)).max() < LOUDEST / 50
@@ -201,7 +197,7 @@ def test_an_announcement_waits_for_one_ring_at_most_and_the_ring_goes_on_behind_
     room.reply(3.0)
     room.run(3.5)
     assert room.take() == ["played"]
-    heard = samples(room)
+    heard = room.played()
     first = int(np.flatnonzero(heard == REPLY)[0])
     assert first <= 0.4 * RATE
     assert np.all(heard[first : first + 3 * RATE] == REPLY)
@@ -220,7 +216,7 @@ def test_a_timer_that_ends_in_a_long_reply_rings_once_in_it_and_goes_on_behind_i
     assert rings(room)[0][0] <= 0.1
     room.run(5.6)
     assert room.take()[-1] == "played"
-    assert np.count_nonzero(samples(room) == REPLY) == pytest.approx(15 * RATE, abs=RATE * 0.1)
+    assert np.count_nonzero(room.played() == REPLY) == pytest.approx(15 * RATE, abs=RATE * 0.1)
     room.run(4)
     assert len(rings(room)) >= 2
 

@@ -325,24 +325,15 @@ class LengthStt(KeepingStt):
         return await super().transcribe(pcm, language=language, bias=bias, draft=draft)
 
 
-async def say_live(client, *frames: bytes) -> None:
-    """Send 20 ms frames as a microphone does."""
-    clock = asyncio.get_running_loop()
-    began = clock.time()
-    for number, frame in enumerate(frames, 1):
-        await client.send(AudioChunk(16000, 2, 1, frame))
-        await asyncio.sleep(began + 0.02 * number - clock.time())
-
-
 @pytest.mark.slow
 async def test_what_is_certain_is_told_while_somebody_still_speaks_and_adds_up_to_the_transcript():
     stt = LengthStt()
     async with service_port(quick(stt=stt)) as port, port.client() as client:
         await client.send(Transcribe(language="en"), AudioStart(16000, 2, 1))
-        await say_live(client, *[VOICE] * 150)
+        await client.say(*[VOICE] * 150)
         first = await client.expect("transcript-chunk", timeout=0.1)
         assert first.data["text"].startswith("word0 word1")
-        await say_live(client, *[VOICE] * 50, *[QUIET] * 25)
+        await client.say(*[VOICE] * 50, *[QUIET] * 25)
         calls = stt.work.calls
         await client.send(AudioStop())
         await client.expect("transcript-stop")
@@ -359,7 +350,7 @@ async def test_words_behind_the_last_pause_are_not_lost():
     stt = LengthStt()
     async with service_port(quick(stt=stt)) as port, port.client() as client:
         await client.send(Transcribe(language="en"), AudioStart(16000, 2, 1))
-        await say_live(client, *[VOICE] * 50, *[QUIET] * 20, *[VOICE] * 40)
+        await client.say(*[VOICE] * 50, *[QUIET] * 20, *[VOICE] * 40)
         await client.send(AudioStop())
         text = (await client.expect("transcript")).data["text"]
     assert stt.given[-1] == b"".join([*[VOICE] * 50, *[QUIET] * 20, *[VOICE] * 40])
@@ -372,7 +363,7 @@ async def test_nobody_is_told_anything_early_while_a_room_is_being_transcribed()
     async with service_port(quick(stt=stt)) as port, port.client() as client:
         async with port.bench.engines.stt.lent(timeout=1):
             await client.send(Transcribe(language="en"), AudioStart(16000, 2, 1))
-            await say_live(client, *[VOICE] * 100, *[QUIET] * 20)
+            await client.say(*[VOICE] * 100, *[QUIET] * 20)
             assert stt.work.calls == 0
         await client.send(AudioStop())
         assert (await client.expect("transcript")).data["text"].startswith("word0")

@@ -241,16 +241,6 @@ async def test_a_client_that_rests_makes_place_for_another():
         await busy.expect("info")
 
 
-async def speak_live(client, frames) -> None:
-    """Send 20 ms frames as a microphone does."""
-    clock = asyncio.get_running_loop()
-    began = clock.time()
-    await client.send(Transcribe(language="en"), AudioStart(16000, 2, 1))
-    for number, frame in enumerate(frames, 1):
-        await client.send(AudioChunk(16000, 2, 1, frame))
-        await asyncio.sleep(began + 0.02 * number - clock.time())
-
-
 @pytest.mark.parametrize(
     ("described", "selects", "endpointing", "ends"),
     [
@@ -273,7 +263,8 @@ async def test_a_command_ends_before_its_sound_where_the_client_waits_for_that(
         async with port.client() as client:
             if selects:
                 await client.send(SelectProgram("faster-whisper"))
-            await speak_live(client, [*[VOICE] * 50, *[QUIET] * 60])
+            await client.send(Transcribe(language="en"), AudioStart(16000, 2, 1))
+            await client.say(*[VOICE] * 50, *[QUIET] * 60)
             if not ends:
                 with pytest.raises(TimeoutError):
                     await client.expect("transcript", timeout=0.1)

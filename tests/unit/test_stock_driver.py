@@ -27,7 +27,7 @@ from satellite.link import Link
 from satellite.pairing import Target
 from satellite.player import Player
 from satellite.session import Session, State
-from satellite.wake.words import no_wake
+from satellite.wake.words import open_wake
 
 TIMEOUT = 20.0
 FRAME = bytes(FRAME_SAMPLES * 2)
@@ -397,7 +397,7 @@ async def test_a_satellite_that_ends_sends_what_it_has_to_say_and_hangs_up_in_or
 
 async def test_a_satellite_without_wake_words_offers_none_and_streams():
     settings = Settings(wake=WakeSettings(remote=True))
-    async with house(settings, no_wake()) as room, room.driver(run=False) as driver:
+    async with house(settings, open_wake(settings.wake)) as room, room.driver(run=False) as driver:
         await driver.send(Describe())
         info = Info.from_event(await driver.expect("info"))
         assert info.wake == []
@@ -413,4 +413,4 @@ async def test_a_satellite_without_wake_words_offers_none_and_streams():
 def test_a_stop_word_needs_words_that_are_heard_here():
     settings = Settings(wake=WakeSettings(remote=True), barge_in=BargeInSettings(stop_word="stop"))
     with pytest.raises(ConfigError, match=r"wake\.remote"):
-        check_stop_word(settings, no_wake())
+        check_stop_word(settings, open_wake(settings.wake))

@@ -21,10 +21,6 @@ def tone(room, seconds=1.0):
     room.driver(AudioStart(24000, 2, 1), AudioChunk(24000, 2, 1, pcm), AudioStop())
 
 
-def heard(room):
-    return np.frombuffer(bytes(room.heard), "<i2").astype(int)
-
-
 def test_the_volume_holds_for_the_reply_that_plays_and_for_those_that_follow():
     room = Room()
     tone(room)
@@ -32,13 +28,13 @@ def test_the_volume_holds_for_the_reply_that_plays_and_for_those_that_follow():
     room.driver(Volume(0.5))
     room.run(0.2)
     half = LOUD * gain(0.5)
-    assert heard(room)[2000] == LOUD
-    assert heard(room)[-1] == pytest.approx(half, abs=1)
+    assert room.played()[2000] == LOUD
+    assert room.played()[-1] == pytest.approx(half, abs=1)
     room.run(1.0)
     assert room.take() == ["played"]
     tone(room)
     room.run(0.5)
-    assert heard(room)[-1] == pytest.approx(half, abs=1)
+    assert room.played()[-1] == pytest.approx(half, abs=1)
 
 
 def test_half_the_volume_is_heard_as_half_as_loud():
@@ -53,10 +49,10 @@ def test_a_change_does_not_click():
     for level in (0.0, 1.0, 0.3, 0.31, 1.0):
         room.driver(Volume(level))
         room.run(0.1)
-    steps = np.abs(np.diff(heard(room)))
+    steps = np.abs(np.diff(room.played()))
     assert steps.max() <= LOUD / 400
-    assert heard(room)[round(0.08 * 24000)] == 0
-    assert heard(room)[-1] == LOUD
+    assert room.played()[round(0.08 * 24000)] == 0
+    assert room.played()[-1] == LOUD
 
 
 def test_the_volume_does_not_change_how_much_was_heard():
