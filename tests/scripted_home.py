@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from scripted import now
 
@@ -20,7 +21,7 @@ class ScriptedTools:
     most_tokens: int = 4
 
     def chosen(self, reply: str) -> Command | None:
-        do = lambda: self.home._act(self.said, self.answer)  # noqa: E731
+        do = partial(self.home._act, self.said, self.answer)
         return Command("Tool", acts=True, do=do) if reply.strip() == "1" else None
 
 
