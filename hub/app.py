@@ -3,27 +3,34 @@
 import asyncio
 import errno
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
 from wyoming.event import Event
 
+from hub.adjust import Adjustments
 from hub.config import Settings, store_path
 from hub.conversation.interruption import Judge
 from hub.conversation.pipeline import Engines, Pipeline, Watcher
 from hub.conversation.room import Rooms
 from hub.conversation.turn import Mark, Turn
-from hub.engines.base import LanguageModel
+from hub.engines.base import EngineError, LanguageModel
 from hub.engines.registry import make_llm, make_stt, make_tts, make_turn, make_vad, make_wake
 from hub.engines.supervisor import Supervised
 from hub.home.everything import Everything
 from hub.home.home_assistant import HomeAssistant
+from hub.live.live import Live
+from hub.live.state import WakeWordView
+from hub.live.told import HubTold
+from hub.recordings import Recordings
 from hub.service.announcer import Announcer
 from hub.service.satellites import SatelliteServer
 from hub.service.server import ServiceServer
 from hub.store import Store
+from hub.web.parts import Parts
 from hub.web.server import WebServer
+from hub.web.steps import Steps
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,6 +46,8 @@ class Hub:
     def __init__(self, settings: Settings, watch: Watcher | None = None) -> None:
         self._settings = settings
         self._watch = watch
+        self.adjust = Adjustments(settings, self._adjusted)
+        self.adjust.load()
         # On a thread, since making an engine may hash its model's files.
         self.engines = Engines(
             stt=Supervised("stt", partial(asyncio.to_thread, make_stt, settings)),
@@ -54,6 +63,7 @@ class Hub:
         self.store = Store(
             store_path(settings.store), text=settings.store.text, days=settings.store.days
         )
+        self.recordings = Recordings()
         self._home_assistant = HomeAssistant(settings) if settings.home_assistant.url else None
         self.home = Everything(
             store_path(settings.store),
@@ -62,20 +72,55 @@ class Hub:
             partial(self._send, extension=True),
             self._say,
             self._home_assistant,
+            self._room_status,
         )
         self.pipeline = Pipeline(self.engines, settings, self._step, self.home)
         self.rooms = Rooms(self.pipeline, settings.memory, self._ended)
         judge = Judge(self.engines.vad, self.engines.stt, settings)
         self._wake = Supervised("wake", partial(asyncio.to_thread, make_wake, settings))
+        self._told = HubTold(
+            settings,
+            self.engines,
+            self._wake,
+            self.home.timers,
+            self.adjust,
+            self.store,
+            self.recordings,
+        )
+        self.live = Live(self._told, self.rooms.forget)
         self._satellites = SatelliteServer(
-            self.rooms, settings, judge, self.home.arrived, self._wake
+            self.rooms,
+            settings,
+            judge,
+            self.home.arrived,
+            self._wake,
+            vad=self.engines.vad,
+            presence=self.live,
+            controls=self.home.controls,
         )
         self._announcer = Announcer(lambda: self._satellites.links, self.engines.tts, settings)
-        self._web = WebServer(settings.web.listen, self._announcer, self._waits_for)
         # Conversations by text have rooms of their own, so that no number of them drives out what
         # a satellite's room remembers.
         conversations = Rooms(self.pipeline, settings.memory, self._ended)
+        parts = Parts(
+            settings=settings,
+            adjust=self.adjust,
+            engines=self.engines,
+            wake=self._wake,
+            rooms=self.rooms,
+            conversations=conversations,
+            satellites=self._satellites,
+            announcer=self._announcer,
+            home=self.home,
+            store=self.store,
+            live=self.live,
+            recordings=self.recordings,
+            steps=Steps(self.engines, settings),
+        )
+        self.metrics = parts.metrics
+        self._web = WebServer(settings.web.listen, parts)
         self._service = ServiceServer(self.engines, self._wake, conversations, settings)
+        self.metrics.connections["service"] = lambda: self._service.connections
         self.service_address = ""  # where clients connect, once it has started
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -106,16 +151,23 @@ class Hub:
             await self._satellites.close()
             raise
         self.store.start()
+        self.live.start()
         self.home.start()
         if self._home_assistant is not None:
             connecting = self._home_assistant.run()
-            self._tasks.append(asyncio.create_task(connecting, name="home assistant"))
-        await self._web.start()
+            self._spawn(connecting, "home assistant")
+        try:
+            await self._web.start()
+        except BaseException:  # most often there is no password
+            await self.close()
+            raise
         for engine in self._supervised():
             engine.start()
         if self.engines.turn is not None:  # a turn does without it
             self.engines.turn.start()
-        if self.service_address or settings.link.dial or settings.link.discover:
+        # (browser tabs have no wake words of their own)
+        listens = self.service_address or self._web.address
+        if listens or settings.link.dial or settings.link.discover:
             self._wake.start()
         return address
 
@@ -144,10 +196,12 @@ class Hub:
         await self._satellites.close()
         await self._service.close()
         await self.rooms.close()
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.home.close()
+        await self.live.close()
         engines = (*self._supervised(), self._wake, self.engines.turn)
         await asyncio.gather(*(engine.close() for engine in engines if engine is not None))
         await self.store.close()
@@ -161,15 +215,47 @@ class Hub:
 
     def _waits_for(self) -> str:
         """Return what keeps a turn from being answered, "" if nothing does."""
-        return ", ".join(e.role for e in self._supervised() if e.current is None)
+        return ", ".join(self._told.waits_for())
 
     async def _send(self, room: str, event: Event, *, extension: bool = False) -> bool:
         return await self._satellites.send(room, event, extension=extension)
 
+    def _room_status(
+        self,
+        room: str,
+        *,
+        muted: bool | None = None,
+        wake_words: list[WakeWordView] | None = None,
+        volume: float | None = None,
+    ) -> None:
+        self.live.room_status(room, muted=muted, wake_words=wake_words, volume=volume)
+
     async def _say(self, room: str, text: str) -> None:
         await self._announcer.say(room, text)
 
+    def _adjusted(self, keys: frozenset[str]) -> None:
+        """Let settings that were changed take effect."""
+        if keys & {"llm.persona", "name"} and (llm := self.engines.llm.current) is not None:
+            self._spawn(self._share_prompt_quietly(llm), "share prompt")
+        if "wake.words" in keys:
+            self._wake.renew()
+        self.live.settings_changed()
+
+    async def _share_prompt_quietly(self, llm: LanguageModel) -> None:
+        try:
+            await self._share_prompt(llm)
+        except EngineError as exc:  # the next turn computes it
+            _LOGGER.debug("no prefill: %s", exc)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
     def _step(self, turn: Turn, step: str, text: str) -> None:
+        self.live.step(turn, step, text)
+        if step == "wrote":  # said again as a clause, where it is sent
+            return
         if self._settings.log.transcripts and text:
             _LOGGER.info("turn %s %s: %s: %s", turn.id, turn.room, step, text)
         if self._watch is not None:
@@ -190,6 +276,9 @@ class Hub:
             " ".join(f"{name}+{seconds:.2f}" for name, seconds in record.stages()),
         )
         self.store.add(turn)
+        self.recordings.add(turn)
+        self.live.ended(turn)
+        self.metrics.ended(turn)
         if self._watch is not None:
             self._watch(turn, "ended", str(turn.outcome))
 

@@ -254,17 +254,25 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[web]: what programs on this machine use over HTTP: announcements.
+    """[web]: the page, and what programs use over HTTP.
 
     Args:
-        listen: http://127.0.0.1:PORT; "" offers nothing.
+        listen: http://127.0.0.1:PORT for this machine alone; https://HOST:PORT for others, too,
+            who have to log in; "" offers nothing.
+        keep_sound: whether the sound of what was said is kept, for the last turns, in memory alone,
+            so that the page can play it again.
+        max_upload: megabytes of a sound file that is sent to be transcribed.
     """
 
     listen: HttpOrNone = "http://127.0.0.1:8080"
+    keep_sound: bool = False
+    max_upload: Annotated[int, Meta(ge=1, le=10_000)] = 100
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file.
+class Settings(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole file, or what holds instead of it by now: see `hub.adjust`.
+
+    Sections are replaced and never changed, so that whoever looks twice may see two, but no half.
 
     Args:
         language: ISO 639-1 code; models and voice follow it.

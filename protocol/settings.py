@@ -61,6 +61,12 @@ def load_toml(path: Path | None, overrides: Mapping[str, Any], kind: type[T]) ->
         raise ConfigError(_explain(str(error), kind)) from error
 
 
+def problem_of(error: msgspec.ValidationError) -> str:
+    """Return what is wrong with one value, its key first."""
+    text, _, place = str(error).partition(" - at `$")
+    return f"{place.rstrip('`').removeprefix('.')}: {text}"
+
+
 def _explain(message: str, kind: type[Any]) -> str:
     """Put the key path first, and say what is expected: a spelling, a choice, a form."""
     text, _, place = message.partition(" - at `$")

@@ -1,7 +1,9 @@
 """What end-to-end tests and benchmarks share: the project's wheel, and a voice to speak with."""
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import network
@@ -16,6 +18,10 @@ from hub.models.fetch import ModelMissing, path_of
 from protocol.audio import from_float32
 
 ROOT = Path(__file__).parents[1]
+
+# Nothing of whoever runs the tests: what they have saved or paired would change them.
+_STATE = tempfile.TemporaryDirectory(prefix="parlour-tests-")
+os.environ["XDG_STATE_HOME"] = _STATE.name
 
 
 def pytest_addoption(parser):

@@ -19,7 +19,7 @@ from hub.conversation.prompt import DEFAULT_PERSONA, system_prompt
 from hub.conversation.reply import write_reply
 from hub.conversation.speakable import Speakable
 from hub.conversation.speaking import Speaking
-from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate
+from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate, Watcher
 from hub.conversation.turn import Mark, Turn
 from hub.engines.base import EngineError, LanguageModel, Message
 from hub.home.base import Command, Home, HomeError, Place
@@ -50,6 +50,7 @@ class Answering:
         engines: the models.
         settings: the hub's.
         speaking: says it aloud.
+        watch: told of each clause that is written.
         home: does what is asked for; None where nothing can be done.
         clock: the local time.
     """
@@ -59,6 +60,7 @@ class Answering:
         engines: Engines,
         settings: Settings,
         speaking: Speaking,
+        watch: Watcher,
         home: Home | None = None,
         clock: Callable[[], datetime] = datetime.now,
     ) -> None:
@@ -67,9 +69,14 @@ class Answering:
         self._home = home
         self._clock = clock
         self._speaking = speaking
-        self.system = Message(
-            "system", system_prompt(settings.llm.persona or DEFAULT_PERSONA, settings.name)
-        )
+        self._watch = watch
+
+    @property
+    def system(self) -> Message:
+        """What every prompt begins with."""
+        settings = self._settings
+        persona = settings.llm.persona or DEFAULT_PERSONA
+        return Message("system", system_prompt(persona, settings.name))
 
     async def answer(self, turn: Turn, text: str, peer: Peer, memory: Memory, gate: Gate) -> None:
         """Do what `text` asks for, or write the reply to it, and speak it; returns when played.
@@ -99,8 +106,9 @@ class Answering:
     async def _do(self, turn: Turn, command: Command) -> str | None:
         """Do what a command asks for; return what is said of it, None where it is not one."""
         try:
-            async with asyncio.timeout(_DOING_TIMEOUT):
-                said = await command.do()
+            with turn.span("act", provisional=True, detail=command.name):
+                async with asyncio.timeout(_DOING_TIMEOUT):
+                    said = await command.do()
         except HomeError as exc:
             said = str(exc)
         except TimeoutError:
@@ -186,7 +194,7 @@ class Answering:
         messages = [self.system, Message("user", tools.prompt)]
         generation = llm.generate(room, messages, max_tokens=tools.most_tokens)
         try:
-            with self._reported(llm):
+            with self._reported(llm), turn.span("choose", provisional=True):
                 async with aclosing(pieces_of(generation, "llm")) as pieces:
                     async for piece in pieces:
                         reply += piece
@@ -235,6 +243,7 @@ class Answering:
         async with aclosing(self.reply(turn, text, memory, place=turn.room)) as reply:
             async for clause in reply:
                 turn.mark(Mark.FIRST_CLAUSE)
+                self._watch(turn, "wrote", clause)
                 await clauses.put(_Clause(revision, clause))
         await clauses.put(None)
 
@@ -254,7 +263,7 @@ class Answering:
             now=self._clock(),
             place=place,
         )
-        with self._reported(llm):
+        with self._reported(llm), turn.span("write", provisional=True):
             async with aclosing(reply):
                 async for clause in reply:
                     yield clause

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import inf
+
+from msgspec.structs import replace
 
 from hub.config import TurnSettings
 from hub.conversation.end_of_turn import LOOKS, PAUSE_KEPT, silence_wanted
@@ -18,6 +21,7 @@ _RESIDUE_SILENCE = 0.4  # after which it is over; a question that follows sooner
 _LEAD_IN_SECONDS = 0.3  # kept before the first voiced frame: a soft onset is not voiced
 _LEAD_OUT_SECONDS = 0.2
 _RESUMED_FRAMES = 2  # voiced ones in a row that end a pause; a click is one
+_LONGEST_HELD = 60.0  # seconds
 _GOES_ON_SECONDS = 0.3  # of speech after a pause, from which on it is more than a cough
 
 Finished = Callable[[bytes], Awaitable[float | None]]
@@ -99,6 +103,7 @@ class Endpointer:
         settings: when somebody has finished.
         wake_word: whether the sound may begin with the end of a wake word, which does not count.
         finished: says at a pause whether it sounded finished; without it, a fixed silence ends.
+        until_closed: no silence ends it, only that the sound does: a button is held.
         language: ISO 639-1 code of what is said.
     """
 
@@ -109,11 +114,15 @@ class Endpointer:
         *,
         wake_word: bool = True,
         finished: Finished | None = None,
+        until_closed: bool = False,
         language: str = "en",
     ) -> None:
+        if until_closed:
+            settings = replace(settings, no_speech=_LONGEST_HELD, max_speech=_LONGEST_HELD)
         self._activity = activity
         self._settings = settings
-        self._finished = finished
+        self._finished = None if until_closed else finished
+        self._until_closed = until_closed
         self._language = language
         self._cut = _Cut(settings, wake_word, lambda: self.silence_wanted)
         self._text: str | None = None  # of the utterance up to the pause that lasts
@@ -156,6 +165,8 @@ class Endpointer:
     @property
     def silence_wanted(self) -> float:
         """Seconds of silence after which this pause would be the end, as far as is known."""
+        if self._until_closed:
+            return inf
         if self._finished is None:
             return self._settings.silence
         return silence_wanted(self._probability, self._text, self._settings, self._language)

@@ -20,6 +20,7 @@ from hub.conversation.endpoint import (
     Endpointer,
     EndReason,
     Event,
+    Finished,
     SoftEnd,
     SpeechEnded,
     SpeechGoesOn,
@@ -73,6 +74,7 @@ class Listener:
         prefill: takes words that are certain, while they go on speaking.
         wake_phrase: what woke the satellite, "" where that is not known; None if nothing did.
         names: of rooms, which may be said.
+        push_to_talk: whether only the end of the sound says that they have finished.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Listener:
         prefill: Prefill,
         wake_phrase: str | None = None,
         names: Sequence[str] = (),
+        push_to_talk: bool = False,
     ) -> None:
         self._turn = turn
         self._peer = peer
@@ -95,6 +98,7 @@ class Listener:
         self._answer = answer
         self._prefill = prefill
         self._wake_phrase = wake_phrase
+        self._push_to_talk = push_to_talk
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._endpointer: Endpointer
@@ -124,7 +128,8 @@ class Listener:
             activity,
             self._settings.turn,
             wake_word=self._wake_phrase is not None,
-            finished=finished_of(self._engines.turn),
+            finished=self._timed(finished_of(self._engines.turn)),
+            until_closed=self._push_to_talk,
             language=self._settings.language,
         )
         tasks = [
@@ -140,6 +145,11 @@ class Listener:
             for task in tasks:
                 task.cancel()  # the turn waits for them at its end; the answer need not
         return attempt
+
+    @property
+    def heard(self) -> Utterance | None:
+        """What was said, once it is confirmed."""
+        return self._ended.utterance if self._ended is not None else None
 
     # -- deciding -----------------------------------------------------------------------------
 
@@ -257,7 +267,7 @@ class Listener:
             turn.mark(Mark.SPEECH_START, again=True)
             await self._peer.voice_started(turn)
         elif isinstance(event, SpeechPaused):
-            turn.mark(Mark.SPEECH_END, ago=event.silence, again=True)
+            turn.mark(Mark.SPEECH_END, ago=event.silence, after=Mark.SPEECH_START, again=True)
             turn.mark(Mark.PAUSE, again=True)
             self._going_on = False
             self._understand(event.utterance)
@@ -273,6 +283,19 @@ class Listener:
         else:
             self._on_end(event)
         self._changed.set()
+
+    def _timed(self, finished: Finished | None) -> Finished | None:
+        """Note how long the end-of-turn model takes, and what it says."""
+        if finished is None:
+            return None
+
+        async def timed(pcm: bytes) -> float | None:
+            with self._turn.span("end_of_turn") as span:
+                probability = await finished(pcm)
+                span.detail = "" if probability is None else f"{probability:.0%} finished"
+            return probability
+
+        return timed
 
     def _on_end(self, event: SpeechEnded) -> None:
         turn = self._turn
@@ -299,8 +322,11 @@ class Listener:
         )
 
     async def _transcribe(self, utterance: Utterance) -> None:
+        for span in self._turn.record.spans:  # they hear less
+            span.dropped = span.dropped or span.stage == "transcribe"
         try:
-            words = await self._understanding.transcribe(utterance)
+            with self._turn.span("transcribe"):
+                words = await self._understanding.transcribe(utterance)
         except EngineError:
             if self._ended is not None:
                 raise
@@ -350,7 +376,8 @@ class Listener:
                 continue
             pcm = len(utterance.pcm)
             try:
-                text = await self._understanding.draft(utterance)
+                with self._turn.span("transcribe", detail="draft"):
+                    text = await self._understanding.draft(utterance)
             except EngineError:  # reported; a turn does without drafts
                 return
             await self._tell(text)

@@ -55,10 +55,17 @@ async def answer_of(work: Awaitable[T], engine: str, *, timeout: float = PATIENC
         raise EngineError(f"{engine}: {where(exc)}") from exc
 
 
-async def pieces_of(pieces: _Pieces[T], engine: str) -> AsyncGenerator[T]:
+async def pieces_of(
+    pieces: _Pieces[T], engine: str, *, timeout: float = PATIENCE
+) -> AsyncGenerator[T]:
     """Yield what an engine makes piece by piece, and stop the engine at the end.
 
     What the caller does between two pieces takes nobody's patience.
+
+    Args:
+        pieces: what it makes.
+        engine: what to call it in errors.
+        timeout: the longest wait for a piece, in seconds.
 
     Raises:
         NoAnswer: no piece came in time, though the engine stopped when it was told to.
@@ -67,7 +74,7 @@ async def pieces_of(pieces: _Pieces[T], engine: str) -> AsyncGenerator[T]:
     end = object()
     iterator = aiter(pieces)
     try:
-        while (piece := await answer_of(anext(iterator, end), engine)) is not end:
+        while (piece := await answer_of(anext(iterator, end), engine, timeout=timeout)) is not end:
             yield piece  # type: ignore[misc]  # mypy does not narrow by a sentinel object
     finally:
         try:

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from hub.config import Settings
 from hub.conversation.announcing import Announcement
 from hub.conversation.answering import NO_ANSWER, Answering, NothingToSay
+from hub.conversation.interruption import is_stop
 from hub.conversation.listening import Listener, NothingSaid, Stopped
 from hub.conversation.memory import Memory
 from hub.conversation.patience import answer_of, where
@@ -47,7 +48,7 @@ class Pipeline:
         self._watch = watch
         self._home = home
         self._speaking = Speaking(engines, settings, watch)
-        self._answering = Answering(engines, settings, self._speaking, home)
+        self._answering = Answering(engines, settings, self._speaking, watch, home)
 
     @property
     def system(self) -> Message:
@@ -87,17 +88,29 @@ class Pipeline:
         memory: Memory,
         wake_phrase: str | None = None,
         names: Sequence[str] = (),
+        *,
+        push_to_talk: bool = False,
     ) -> None:
         """Answer what is said in `sound` (16 kHz mono 16-bit), aloud, through `peer`.
 
         Returns when the reply was played. An engine that fails ends the turn with an apology, and
         so does a bug; a peer that goes ends it quietly. The caller remembers the turn, if it is
-        to be. `names` are those of rooms, which may be said.
+        to be. `names` are those of rooms, which may be said; `push_to_talk` is whether only the
+        end of the sound says that they have finished.
         """
+        listen = self._listen(turn, sound, peer, memory, wake_phrase, names, push_to_talk)
+        await self._aloud(turn, peer, listen)
+
+    async def ask(self, turn: Turn, text: str, peer: Peer, memory: Memory) -> None:
+        """Answer `text`, which was typed, aloud, through `peer`; otherwise as `run`."""
+        await self._aloud(turn, peer, self._read(turn, text, peer, memory))
+
+    async def _aloud(self, turn: Turn, peer: Peer, work: Awaitable[None]) -> None:
+        """Do the work of a turn that is answered aloud, whatever goes wrong."""
         client.set(turn.room)  # in this task and those of its stages
         try:
             try:
-                await self._converse(turn, sound, peer, memory, wake_phrase, names)
+                await work
             except NothingSaid as exc:
                 await peer.voice_stopped(turn)
                 turn.end(Outcome.NOTHING_SAID)
@@ -125,7 +138,19 @@ class Pipeline:
             _LOGGER.info("turn %s: %s", turn.id, exc)
             turn.end(Outcome.GONE)
 
-    async def _converse(
+    async def _read(self, turn: Turn, text: str, peer: Peer, memory: Memory) -> None:
+        if is_stop(text, self._settings.language):
+            raise Stopped(text)
+        turn.mark(Mark.TRANSCRIPT)
+        turn.mark(Mark.CONFIRMED)
+        turn.transcript = text
+        await peer.transcript(turn, text)
+        self._watch(turn, "transcript", text)
+        gate = Gate(lambda: None)
+        gate.open()
+        await self._answering.answer(turn, text, peer, memory, gate)
+
+    async def _listen(
         self,
         turn: Turn,
         sound: AsyncIterator[bytes],
@@ -133,6 +158,7 @@ class Pipeline:
         memory: Memory,
         wake_phrase: str | None,
         names: Sequence[str],
+        push_to_talk: bool,
     ) -> None:
         async def answer(text: str, gate: Gate) -> None:
             await self._answering.answer(turn, text, peer, memory, gate)
@@ -151,10 +177,13 @@ class Pipeline:
             prefill,
             wake_phrase,
             (*(self._home.names(turn.room) if self._home is not None else ()), *names),
+            push_to_talk,
         )
         attempt = await listener.listen(sound)
         turn.mark(Mark.CONFIRMED)
         turn.transcript = attempt.text
+        if self._settings.web.keep_sound and (utterance := listener.heard) is not None:
+            turn.said = utterance.pcm
         turn.record.speculated = attempt.speculative
         await peer.voice_stopped(turn)
         await peer.transcript(turn, attempt.text)

@@ -7,6 +7,7 @@ from hub.conversation.memory import SpokenClause, heard
 from protocol.audio import PcmFormat
 
 _SECONDS_PER_LETTER = 0.065  # of ordinary speech
+_KEPT_SECONDS = 120.0
 
 
 class Playback:
@@ -22,6 +23,7 @@ class Playback:
         self._began = 0.0
         self._clauses: list[SpokenClause] = []
         self._sent = 0  # samples
+        self._sound = bytearray()  # to be played again
         self._reported: int | None = None  # None: this peer never said
         self._closed = False
         self._finished = asyncio.Event()
@@ -40,6 +42,11 @@ class Playback:
     def seconds_sent(self) -> float:
         """How long the speech is that was sent so far."""
         return self._sent / self._format.rate if self._format else 0.0
+
+    @property
+    def sound(self) -> tuple[PcmFormat, bytes] | None:
+        """What was sent so far, up to two minutes of it; None where nothing was."""
+        return (self._format, bytes(self._sound)) if self._format and self._sound else None
 
     @property
     def text(self) -> str:
@@ -68,10 +75,12 @@ class Playback:
         letters = int(len(text.strip()) * _SECONDS_PER_LETTER * form.rate)
         self._clauses.append(SpokenClause(text, self._sent, self._sent + letters))
 
-    def sent(self, n_bytes: int) -> None:
-        """Say that so much of the current clause was sent."""
+    def sent(self, pcm: bytes) -> None:
+        """Say that this much of the current clause was sent."""
         assert self._format is not None
-        self._sent += n_bytes // self._format.bytes_per_frame
+        self._sent += len(pcm) // self._format.bytes_per_frame
+        if len(self._sound) < self._format.bytes_for(_KEPT_SECONDS):
+            self._sound += pcm
 
     def end_clause(self) -> None:
         """Say that all of the current clause was sent, so that its length is known."""

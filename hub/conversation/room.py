@@ -59,18 +59,43 @@ class Room:
         return self.turn is not None or self._questions > 0
 
     async def begin(
-        self, peer: Peer, sound: AsyncIterator[bytes], wake_phrase: str | None = None
+        self,
+        peer: Peer,
+        sound: AsyncIterator[bytes],
+        wake_phrase: str | None = None,
+        *,
+        push_to_talk: bool = False,
     ) -> Turn:
-        """Begin a turn; one that is under way is interrupted, and has stopped when this returns."""
+        """Begin a turn; one that is under way is interrupted, and has stopped when this returns.
+
+        With `push_to_talk` only the end of the sound says that they have finished.
+        """
+        turn = await self._next()
+        work = self._pipeline.run(
+            turn,
+            sound,
+            peer,
+            self.memory,
+            wake_phrase,
+            self._names(),
+            push_to_talk=push_to_talk,
+        )
+        self._start(turn, work)
+        return turn
+
+    async def ask(self, text: str, peer: Peer) -> Turn:
+        """Begin a turn about `text`, which was typed, and is answered aloud; as `begin`."""
+        turn = await self._next()
+        self._start(turn, self._pipeline.ask(turn, text, peer, self.memory))
+        return turn
+
+    async def _next(self) -> Turn:
+        """Return a turn that may start at once: whatever was under way has stopped."""
         while self.turn is not None or self._preparing is not None:
             # Again, where another turn came first while this waited.
             await self.stop(Outcome.INTERRUPTED)
             await self._stop_preparing()
-        turn = Turn(self.name, asyncio.get_running_loop().time)
-        self._start(
-            turn, self._pipeline.run(turn, sound, peer, self.memory, wake_phrase, self._names())
-        )
-        return turn
+        return Turn(self.name, asyncio.get_running_loop().time)
 
     async def answer(self, text: str, send: SendClause, device_id: str | None = None) -> Turn:
         """Answer `text` in writing, clause by clause, when what was asked before is answered.
@@ -104,6 +129,7 @@ class Room:
         if self.busy:
             return None
         turn = Turn(self.name, asyncio.get_running_loop().time)
+        turn.announcement = True
         self._start(turn, self._pipeline.announce(turn, announcement, peer))
         begun(turn)
         assert self._task is not None
@@ -158,6 +184,12 @@ class Room:
                 # Now nobody waits; at the next wake word they would.
                 prepare = self._pipeline.prepare_quietly(self.name, self.memory)
                 self._preparing = asyncio.create_task(prepare, name=f"prepare {self.name}")
+
+    def new_conversation(self) -> None:
+        """Forget what was said here; a turn that is under way goes on, and is the first."""
+        self.memory.clear()
+        if (llm := self._pipeline.engines.llm.current) is not None:
+            llm.forget(self.name)
 
     async def close(self) -> None:
         """End its turn and what it prepares for the next one."""

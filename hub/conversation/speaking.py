@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, aclosing
 
 from hub.config import Settings
 from hub.conversation.announcing import Announcement
@@ -50,24 +51,40 @@ class Speaking:
         try:
             speech = tts.synthesize(words, voice=self._settings.tts.voice)
             async with aclosing(pieces_of(speech, "tts")) as pieces:
-                first = True
-                async for pcm in pieces:
-                    if not pcm:
-                        continue
-                    if first:
-                        first = False
-                        if not turn.playback.started:
-                            turn.mark(Mark.AUDIO_READY)
-                            if gate is not None:
-                                await gate.wait()
-                            await peer.audio_start(turn, tts.format)
-                        await self._begin_clause(turn, peer, text, tts.format)
-                    await self._send(turn, peer, pcm)
-                if not first:
-                    turn.playback.end_clause()
+                await self._say(turn, peer, text, tts.format, pieces, gate)
         except EngineError as exc:
             self._engines.tts.failed(tts, exc)
             raise
+
+    async def _say(
+        self,
+        turn: Turn,
+        peer: Peer,
+        text: str,
+        form: PcmFormat,
+        pieces: AsyncIterator[bytes],
+        gate: Gate | None,
+    ) -> None:
+        first = True
+        with ExitStack() as work:
+            work.enter_context(turn.span("speak", provisional=True))
+            async for pcm in pieces:
+                if not pcm:
+                    continue
+                if first:
+                    first = False
+                    if not turn.playback.started:
+                        turn.mark(Mark.AUDIO_READY)
+                        if gate is not None:
+                            work.close()  # waiting is no work
+                            with turn.span("gate", provisional=True):
+                                await gate.wait()
+                            work.enter_context(turn.span("speak", provisional=True))
+                        await peer.audio_start(turn, form)
+                    await self._begin_clause(turn, peer, text, form)
+                await self._send(turn, peer, pcm)
+        if not first:
+            turn.playback.end_clause()
 
     async def play(self, turn: Turn, peer: Peer, announcement: Announcement) -> None:
         """Send what was spoken before; returns when it was played.
@@ -92,7 +109,7 @@ class Speaking:
 
     async def _send(self, turn: Turn, peer: Peer, pcm: bytes) -> None:
         await peer.audio(turn, pcm)
-        turn.playback.sent(len(pcm))
+        turn.playback.sent(pcm)
         turn.mark(Mark.FIRST_AUDIO_SENT)
 
     async def finish(self, turn: Turn, peer: Peer) -> None:

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -16,6 +17,7 @@ from hub.engines.base import GenerationStats
 _LOGGER = logging.getLogger(__name__)
 
 _STOP_TIMEOUT = 10.0  # seconds; who does not stop by then never will
+_MOST_SPANS = 100  # that are kept of a turn
 
 
 class Mark(StrEnum):
@@ -52,6 +54,29 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+@dataclass(slots=True, eq=False)
+class Span:
+    """Some work of a turn: one bar of its waterfall; seconds on the monotonic clock.
+
+    Args:
+        stage: what it is: "transcribe", "end_of_turn", "act", "choose", "write", "speak", "gate".
+        begin: when it began.
+        speculative: whether it began before it was known that they had finished.
+        provisional: whether it is dropped with its revision.
+        detail: which one, or what came of it; no words of anybody.
+        end: when it ended; None while it goes on.
+        dropped: whether what came of it was thrown away, or nothing came of it.
+    """
+
+    stage: str
+    begin: float
+    speculative: bool
+    provisional: bool = False
+    detail: str = ""
+    end: float | None = None
+    dropped: bool = False
+
+
 @dataclass(slots=True)
 class TurnRecord:
     """Where the time of a turn went; seconds on the monotonic clock. Holds no text."""
@@ -63,6 +88,7 @@ class TurnRecord:
     speculations: int = 0  # replies begun before the end of the turn was known
     speculated: bool = False  # and the reply that was given is one of them
     reopened: int = 0  # how often they went on after the turn seemed over
+    spans: list[Span] = field(default_factory=list)  # in the order in which they began
 
     def stages(self) -> list[tuple[str, float]]:
         """Return the moments in order of time, each with the seconds since the one before it.
@@ -117,6 +143,9 @@ class Turn:
     def __init__(self, room: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.id = uuid.uuid4().hex[:12]
         self.room = room
+        self.began = time.time()
+        self.announcement = False  # whether nobody asked
+        self.said = b""  # the sound of what they said, 16 kHz mono 16-bit, where it is to be kept
         self.outcome: Outcome | None = None  # None while it goes on
         self.record = TurnRecord()
         self.transcript = ""
@@ -158,6 +187,22 @@ class Turn:
         for mark in marks:
             self.record.marks.pop(mark, None)
 
+    @contextmanager
+    def span(self, stage: str, *, provisional: bool = False, detail: str = "") -> Iterator[Span]:
+        """Note how long the work within takes, and whether it was broken off; see `Span`."""
+        marks, spans = self.record.marks, self.record.spans
+        known = Mark.END_OF_TURN in marks or Mark.CONFIRMED in marks
+        span = Span(stage, self._clock(), not known, provisional, detail)
+        if len(spans) < _MOST_SPANS and not self.ended:
+            spans.append(span)
+        try:
+            yield span
+        except BaseException:
+            span.dropped = True
+            raise
+        finally:
+            span.end = self._clock()
+
     def is_current(self, revision: int) -> bool:
         """Say whether what was computed under `revision` still counts."""
         return not self.ended and revision == self.revision
@@ -174,6 +219,8 @@ class Turn:
         """Say that the reply so far, of which nothing was heard, is not the one that is given."""
         self.record.tokens = GenerationStats()
         self.unmark(*_OF_A_REPLY)
+        for span in self.record.spans:
+            span.dropped = span.dropped or span.provisional
 
     def drop_work(self) -> None:
         """Stop what is computed under the present revision."""

@@ -58,6 +58,11 @@ class Supervised(Generic[E]):
         self._task = asyncio.create_task(self._load(), name=f"load {self.role}")
 
     @property
+    def started(self) -> bool:
+        """Whether it is wanted at all."""
+        return self._task is not None
+
+    @property
     def current(self) -> E | None:
         """The loaded engine, if there is one at the moment."""
         return self._engine
@@ -88,6 +93,19 @@ class Supervised(Generic[E]):
         self._engine = None
         self.state, self.reason = EngineState.LOADING, str(error)
         self._task = asyncio.create_task(self._load(replacing=engine), name=f"load {self.role}")
+
+    def renew(self) -> None:
+        """Load a fresh engine instead of this one: what it is made of has changed."""
+        if (before := self._task) is None:
+            return  # it has not begun
+        before.cancel()
+        engine, self._engine = self._engine, None
+        self._set(EngineState.LOADING, "")
+        self._task = asyncio.create_task(self._load_after(before, engine), name=f"load {self.role}")
+
+    async def _load_after(self, before: asyncio.Task[None], engine: E | None) -> None:
+        await asyncio.gather(before, return_exceptions=True)
+        await self._load(replacing=engine)
 
     @asynccontextmanager
     async def lent(self, *, timeout: float) -> AsyncIterator[E]:

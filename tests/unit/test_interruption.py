@@ -33,7 +33,7 @@ def playback(heard: float, clauses=CLAUSES) -> Playback:
     playback = Playback(lambda: 0.0)
     for clause in clauses:
         playback.begin_clause(clause, FORM)
-        playback.sent(FORM.bytes_for(2.0))
+        playback.sent(bytes(FORM.bytes_for(2.0)))
         playback.end_clause()
     playback.report(round(heard * FORM.rate))
     return playback
@@ -66,7 +66,7 @@ async def verdict_of(judge: Judge, timeline, said=None, seconds=6.0) -> tuple[Ru
 async def test_a_reply_that_is_held_again_and_again_is_not_given_up_before_it_was_played():
     playback = Playback(now)
     playback.begin_clause("One two three.", FORM)
-    playback.sent(FORM.bytes_for(4.0))
+    playback.sent(bytes(FORM.bytes_for(4.0)))
     playback.end_clause()
     waiting = asyncio.create_task(playback.wait(5.0))
     for seconds in (1, 2, 3):  # 4 s to play and 5 s to spare, but it takes 24 s
@@ -81,7 +81,7 @@ async def test_a_reply_that_is_held_again_and_again_is_not_given_up_before_it_wa
 async def _given_up_at_last() -> bool:
     playback = Playback(now)
     playback.begin_clause("One two three.", FORM)
-    playback.sent(FORM.bytes_for(4.0))
+    playback.sent(bytes(FORM.bytes_for(4.0)))
     playback.report(FORM.rate)
     async with asyncio.timeout(9.0):  # 3 s to play, 5 s to spare
         return await playback.wait(5.0)

@@ -141,7 +141,7 @@ class TestPlayback:
     def sent(self, clock, text="One two three four five six seven eight.", seconds=4.0):
         playback = Playback(clock)
         playback.begin_clause(text, FORMAT)
-        playback.sent(FORMAT.bytes_for(seconds))
+        playback.sent(bytes(FORMAT.bytes_for(seconds)))
         playback.end_clause()
         return playback
 

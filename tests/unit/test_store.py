@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hub.conversation.turn import Mark, Outcome, Turn
+from hub.live.turn_view import spans_of
 from hub.store import Store
 from protocol.audio import PcmFormat
 
@@ -25,7 +26,7 @@ def a_turn(said="what is the capital of france", reply="Paris.", room="kitchen")
         turn.mark(mark)
     turn.transcript = said
     turn.playback.begin_clause(reply, PcmFormat(24000, 2, 1))
-    turn.playback.sent(48000)
+    turn.playback.sent(bytes(48000))
     turn.playback.end_clause()
     turn.playback.finish()
     turn.end(Outcome.ANSWERED)
@@ -180,6 +181,7 @@ from pathlib import Path
 sys.path.insert(0, "tests/unit")
 from test_store import a_turn
 from hub.store import Store
+from hub.live.turn_view import spans_of
 
 def limit(n):
     resource.setrlimit(resource.RLIMIT_FSIZE, (n, resource.RLIM_INFINITY))
@@ -217,3 +219,79 @@ asyncio.run(main())
     assert lines[2:] == ["after: well", "['after', 'before']"]
     assert "no history of turns" in done.stderr
     assert "lost" not in done.stderr
+
+
+async def test_turns_are_found_by_room_and_by_time(path):
+    store = Store(path, text=True, days=30)
+    some = [a_turn(room=room) for room in ("kitchen", "hall", "kitchen", "hall")]
+    for age, turn in zip((40, 30, 20, 10), some, strict=True):
+        turn.began -= age
+    await recorded(store, *some)
+    assert [row.id for row in await store.turns(room="hall")] == [some[3].id, some[1].id]
+    older = await store.turns(before=some[2].began)
+    assert [row.id for row in older] == [some[1].id, some[0].id]
+    found = await store.turn(some[1].id)
+    assert found.room == "hall"
+    assert await store.turn("unknown") is None
+
+
+async def test_a_turn_is_kept_with_where_its_time_went(path):
+    store, turn = Store(path, text=True, days=30), a_turn()
+    await recorded(store, turn)
+    (row,) = await store.turns()
+    assert row.reply == "Paris."
+    assert row.marks.keys() == {mark.value for mark in turn.record.marks}
+    assert row.spans == spans_of(turn)
+    assert "speech" in {span.stage for span in row.spans}
+
+
+async def test_statistics_are_of_the_last_hours_and_of_what_was_asked(path):
+    store = Store(path, text=True, days=30)
+    some = [Turn("kitchen", lambda: 0.0) for _ in range(21)]
+    for number, turn in enumerate(some):
+        marks = turn.record.marks
+        marks[Mark.WAKE], marks[Mark.SPEECH_END] = 0.0, 1.0
+        marks[Mark.TRANSCRIPT] = 1.5
+        marks[Mark.FIRST_AUDIO_SENT] = 2.0 + number / 10
+        turn.end(Outcome.ANSWERED)
+    some[0].began -= 7200  # too long ago
+    some[1].outcome = Outcome.FAILED
+    some[2].announcement = True
+    some[3].outcome = Outcome.NOTHING_SAID
+    await recorded(store, *some)
+    found = await store.statistics(1)
+    assert (found.turns, found.failed) == (18, 1)
+    assert found.answer.count == 18
+    assert found.answer.p50 == pytest.approx(2.2, abs=0.11)
+    assert found.answer.p95 == pytest.approx(2.9, abs=0.11)
+    assert found.stages["end of speech to transcript"].p50 == pytest.approx(0.5)
+    empty = await Store(path.with_name("other.db"), text=True, days=30).statistics(1)
+    assert (empty.turns, empty.answer, empty.stages) == (0, None, {})
+
+
+async def test_what_is_erased_is_not_in_the_file_any_more(path):
+    store = Store(path, text=True, days=30)
+    store.start()
+    store.add(a_turn(said="my secret question"))
+    await store.erase()
+    await store.close()
+    assert await store.turns() == []
+    assert b"secret" not in path.read_bytes()
+
+
+async def test_a_database_of_an_older_version_is_read_and_written(path):
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as old, old:
+        old.execute(
+            "CREATE TABLE turns (id TEXT PRIMARY KEY, room TEXT NOT NULL, began REAL NOT NULL, "
+            "outcome TEXT NOT NULL, said TEXT, heard TEXT, stages TEXT NOT NULL) STRICT"
+        )
+        old.execute(
+            "INSERT INTO turns VALUES ('old', 'hall', ?, 'answered', 'a', 'b', '[]')",
+            (time.time() - 100,),
+        )
+    store = Store(path, text=True, days=30)
+    await recorded(store, a_turn())
+    new, old = await store.turns()
+    assert (old.id, old.spans, old.reply, old.announcement) == ("old", (), None, False)
+    assert new.spans
