@@ -1,7 +1,8 @@
 """The few events and data keys that Wyoming lacks.
 
 They are additional event types, or additional keys in the data of standard events. A stock peer
-ignores both; none changes what a standard event means.
+ignores both; none changes what a standard event means. Those that set up a satellite are in
+`protocol.control`.
 """
 
 from __future__ import annotations
@@ -135,42 +136,6 @@ class Flush(_Order):
             MalformedFrame: A field is missing or has the wrong type.
         """
         return cls(_required_turn(event), _flag(event, "listen"))
-
-
-@dataclass(frozen=True)
-class Volume(Eventable):
-    """How loud the satellite shall be from now on. Hub to satellite.
-
-    It holds until the satellite's program ends, for replies, announcements and the satellite's own
-    sounds; a timer's ring stays loud enough to be heard. A stock satellite ignores it.
-
-    Attributes:
-        level: 0 is silence, 1 all that the loudspeaker gives, half of it is heard as half as loud.
-    """
-
-    TYPE: ClassVar[str] = "volume"
-    level: float
-
-    @classmethod
-    def is_type(cls, event_type: str) -> bool:
-        """Tell whether an event of this type is one of these."""
-        return event_type == cls.TYPE
-
-    def event(self) -> Event:
-        """Return the event to send."""
-        return Event(self.TYPE, {"level": self.level})
-
-    @staticmethod
-    def from_event(event: Event) -> Volume:
-        """Read it from a received event.
-
-        Raises:
-            MalformedFrame: The level is missing or no number from 0 to 1.
-        """
-        level = event.data.get("level")
-        if isinstance(level, bool) or not isinstance(level, int | float) or not 0 <= level <= 1:
-            raise MalformedFrame("level must be a number from 0 to 1")
-        return Volume(float(level))
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from satellite.session import Session, State
 from satellite.voice_activity import SustainedSpeech
 from satellite.wake.base import WakeModel as WakeWord
 from satellite.wake.base import WakeWords
+from satellite.wake.choice import ChosenWords
 from satellite.wake.words import open_wake
 
 _LOGGER = logging.getLogger(__name__)
@@ -212,8 +213,14 @@ async def _run_room(
 ) -> None:
     loop = asyncio.get_running_loop()
     target = await asyncio.to_thread(target_of, settings)
-    wake = await asyncio.to_thread(open_wake, settings.wake)
-    check_stop_word(settings, wake)
+    detector = await asyncio.to_thread(open_wake, settings.wake)
+    check_stop_word(settings, detector)
+
+    def words_changed() -> None:
+        link.info = describe(settings, target, wake, speaker.format)
+
+    stop_word = settings.barge_in.stop_word
+    wake = ChosenWords(settings.wake, detector, stop_word=stop_word, changed=words_changed)
     speech = await asyncio.to_thread(SustainedSpeech) if settings.barge_in.speech else None
     microphone = open_microphone(
         settings.microphone.device,
@@ -256,6 +263,7 @@ async def _run_room(
         sounds=sounds,
         clock=loop,
         speech=speech,
+        choice=wake,
     )
 
     async with contextlib.aclosing(microphone.frames()) as frames:
@@ -291,6 +299,7 @@ async def _run_room(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await wake.close()
             await speaker.close()
 
 

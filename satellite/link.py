@@ -97,12 +97,13 @@ class Link:
     """Keep a driver connected for as long as `run` runs.
 
     Args:
-        info: the `info` event that describes this satellite.
+        info: the `info` event that describes this satellite; another one may be set for peers to
+            come.
         on_driven: called each time a driver begins to drive, with its address.
     """
 
     def __init__(self, info: Event, *, on_driven: Callable[[str], None] = lambda _: None) -> None:
-        self._info = info
+        self.info = info
         self._on_driven = on_driven
         self._driver: _Peer | None = None
         self._peers: list[_Peer] = []
@@ -245,7 +246,7 @@ class Link:
         )
         async with connection:
             peer = _Peer(connection)
-            peer.put(self._info)
+            peer.put(self.info)
             await self._serve(peer, session)
 
     async def _serve(self, peer: _Peer, session: Conversation) -> None:
@@ -278,7 +279,7 @@ class Link:
         while True:  # Connection.read has the time-out
             event = await peer.connection.read()
             if Describe.is_type(event.type):
-                peer.put(self._info)
+                peer.put(self.info)
             elif Error.is_type(event.type) and event.data.get("code") in _DISTRUST:
                 raise Distrusted(str(event.data.get("text") or event.data["code"]))
             elif peer is self._driver:

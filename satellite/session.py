@@ -17,16 +17,16 @@ from collections.abc import Callable, Mapping
 from wyoming.asr import Transcribe, Transcript
 from wyoming.error import Error
 from wyoming.event import Event
-from wyoming.satellite import PauseSatellite, RunSatellite
 from wyoming.snd import Played
 from wyoming.tts import Synthesize
 from wyoming.vad import VoiceStarted, VoiceStopped
 from wyoming.wake import Detect, Detection
 
 from protocol.audio import SPEECH
-from protocol.extensions import Flush, Hold, Playback, Resume, Volume, turn_of
+from protocol.extensions import Flush, Hold, Playback, Resume, turn_of
 from satellite.barge_in import SpeechDetector
 from satellite.config import Settings
+from satellite.controls import Controls
 from satellite.conversation import Conversation
 from satellite.conversation import State as State
 from satellite.feedback import Sound
@@ -34,7 +34,7 @@ from satellite.hearing import Hearing
 from satellite.player import Player, reply_format
 from satellite.ports import Clock, Driver
 from satellite.timers import Alarm
-from satellite.wake.base import WakeWords
+from satellite.wake.base import WakeChoice, WakeWords
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class Session:
         sounds: the satellite's own sounds in the speaker's format.
         clock: the event loop.
         speech: hears speech over a reply; None where only the wake word interrupts.
+        choice: changes the wake words; None where they cannot be.
     """
 
     def __init__(
@@ -65,11 +66,11 @@ class Session:
         sounds: Mapping[Sound, bytes],
         clock: Clock,
         speech: SpeechDetector | None = None,
+        choice: WakeChoice | None = None,
     ) -> None:
         self._settings = settings
         self._driver = driver
         self._player = player
-        self._wake = wake
         self._clock = clock
         self._talk = Conversation(
             settings, driver=driver, player=player, sounds=sounds, clock=clock, speech=speech
@@ -87,10 +88,9 @@ class Session:
         self._hearing = Hearing(
             settings, talk=self._talk, wake=wake, alarm=self._alarm, echo_free=self._echo_free
         )
+        controls = Controls(muted=settings.muted, talk=self._talk, wake=wake, choice=choice)
         self._closed = False
         self._handlers: dict[str, Callable[[Event], None]] = {
-            RunSatellite().event().type: self._on_run,
-            PauseSatellite().event().type: self._on_pause,
             Transcribe().event().type: self._on_transcribe,
             VoiceStarted().event().type: self._on_voice_started,
             VoiceStopped().event().type: self._on_heard_all,
@@ -103,9 +103,9 @@ class Session:
             Flush.TYPE: self._on_flush,
             Hold.TYPE: self._on_hold,
             Resume.TYPE: self._on_resume,
-            Volume.TYPE: self._on_volume,
             Detect().event().type: self._on_detect,
             Detection().event().type: self._on_detection,
+            **controls.handlers,
             **self._alarm.handlers,
         }
 
@@ -161,8 +161,8 @@ class Session:
         """The driver is gone. What was received of a reply may still be heard.
 
         A turn that had no reply yet, or a reply that is cut off, ends in the error sound. A mute
-        outlives the link: only `run-satellite` ends it. Timers ring on. After `close` it is our own
-        doing.
+        outlives the link: only what a driver says ends it. Timers ring on. After `close` it is our
+        own doing.
         """
         if self._closed:
             return
@@ -181,24 +181,6 @@ class Session:
             self._reply.complete()
         else:
             self._talk.fail()
-
-    def _on_run(self, _: Event) -> None:
-        self._talk.ready = True
-        if self._talk.muted and not self._settings.muted:
-            self._talk.muted = False
-            self._wake.reset()
-        if self._talk.remote is not None and not self._talk.muted:
-            self._talk.remote.begin_afresh()
-        if self._talk.state is State.MUTED:
-            self._talk.rest()
-
-    def _on_pause(self, _: Event) -> None:
-        self._talk.muted = True
-        self._uplink.forget()
-        if self._talk.remote is not None:
-            self._talk.remote.stop()
-        self._talk.rest()
-        self._talk.ready = False
 
     def _on_transcribe(self, event: Event) -> None:
         self._talk.turn = self._note_turn(event)
@@ -305,9 +287,6 @@ class Session:
             self._talk.barged_in = False
             self._uplink.end()
             self._talk.enter(State.SPEAKING)
-
-    def _on_volume(self, event: Event) -> None:
-        self._player.volume = Volume.from_event(event).level
 
     def _on_detect(self, _: Event) -> None:
         if self._talk.remote is not None:

@@ -103,7 +103,7 @@ class Speech:
 class Room:
     """A satellite, its driver and its speaker."""
 
-    def __init__(self, settings=None, *, driven=True, speech=None):
+    def __init__(self, settings=None, *, driven=True, speech=None, choice=None):
         self.speech = speech
         self.clock = Clock()
         self.wake = Wake()
@@ -126,6 +126,7 @@ class Room:
             sounds=SOUNDS,
             clock=self.clock,
             speech=speech,
+            choice=choice,
         )
         if driven:
             self.driver(RunSatellite())

@@ -8,6 +8,7 @@ from pathlib import Path
 from hub.conversation.patience import where
 from hub.home.base import Command, Home, Place, Tools
 from hub.home.commands import BuiltIn
+from hub.home.controls import Controls, TellStatus, nobody_cares
 from hub.home.kept import Keeper, Kept
 from hub.home.sentences import Sentences
 from hub.home.timers import Say, Send, Timers
@@ -20,12 +21,13 @@ class Everything:
     """The hub's one `Home`.
 
     Args:
-        path: the database, for timers and volumes.
+        path: the database, for timers and what is set at satellites.
         languages: those that are spoken to the hub, most likely first.
         send: tells a room's satellite.
         send_level: tells one that has a volume.
         say: says in a room that a timer is done.
         home_assistant: what Home Assistant does; None where it is not configured.
+        told: told how satellites are set.
     """
 
     def __init__(
@@ -36,11 +38,15 @@ class Everything:
         send_level: SendLevel,
         say: Say,
         home_assistant: Home | None = None,
+        told: TellStatus = nobody_cares,
     ) -> None:
         self._languages = languages
         self._keeper = Keeper(path)
         self.timers = Timers(send, say, self._changed)
-        self.volumes = Volumes(send_level, self._changed)
+        self.volumes = Volumes(
+            send_level, self._changed, lambda room, level: told(room, volume=level)
+        )
+        self.controls = Controls(send, send_level, self.volumes, self._changed, told)
         self._built_in = BuiltIn(self.timers, self.volumes)
         self._home_assistant = home_assistant
         self._starting: asyncio.Task[None] | None = None
@@ -80,9 +86,12 @@ class Everything:
     async def _start(self) -> None:
         kept = await self._keeper.load()
         self.volumes.start(kept.volumes)
+        self.controls.start(kept.controls)
         self.timers.start(kept.timers)
         for room in kept.volumes:  # whose satellite may have been quicker than the disk
             await self.volumes.arrived(room)
+        for room in kept.controls:
+            await self.controls.arrived(room)
         try:
             self._built_in.sentences = await asyncio.to_thread(Sentences, self._languages)
         except Exception as exc:  # whatever a library raises; the conversation does without
@@ -96,6 +105,7 @@ class Everything:
     async def arrived(self, room: str) -> None:
         """Say that a room has a satellite, and can be told what it missed."""
         await self.volumes.arrived(room)
+        await self.controls.arrived(room)
         self.timers.arrived(room)
 
     async def close(self) -> None:
@@ -108,4 +118,4 @@ class Everything:
         await self._keeper.close()
 
     def _changed(self) -> None:
-        self._keeper.keep(Kept(self.timers.kept(), self.volumes.kept()))
+        self._keeper.keep(Kept(self.timers.kept(), self.volumes.kept(), self.controls.kept()))

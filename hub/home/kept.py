@@ -1,6 +1,10 @@
-"""What the built-in commands keep over a restart: timers and volumes, in the hub's SQLite file."""
+"""What is kept of the rooms over a restart, in the hub's SQLite file.
+
+Timers, and what was set at satellites: volume, microphone, wake words.
+"""
 
 import asyncio
+import json
 import logging
 import sqlite3
 from contextlib import closing
@@ -26,6 +30,11 @@ CREATE TABLE IF NOT EXISTS alarms (
     due REAL                  -- seconds since the epoch, of what rings at a time of day
 ) STRICT;
 CREATE TABLE IF NOT EXISTS volumes (room TEXT PRIMARY KEY, level REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS controls (
+    room TEXT PRIMARY KEY,
+    muted INTEGER,            -- NULL where it was never set
+    wake_words TEXT           -- JSON: their names; NULL where they were never chosen
+) STRICT;
 """
 
 
@@ -45,11 +54,20 @@ class KeptTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """What was set at one room's satellite; None where nothing was."""
+
+    muted: bool | None = None
+    wake_words: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """All that is kept."""
 
     timers: tuple[KeptTimer, ...] = ()
     volumes: dict[str, float] = field(default_factory=dict)  # by room
+    controls: dict[str, Chosen] = field(default_factory=dict)  # by room
 
 
 class Keeper:
@@ -111,10 +129,17 @@ class Keeper:
                     "SELECT id, room, name, seconds, left, at, paused, what, due FROM alarms"
                 ).fetchall()
                 volumes = dict(connection.execute("SELECT room, level FROM volumes").fetchall())
+                controls = connection.execute(
+                    "SELECT room, muted, wake_words FROM controls"
+                ).fetchall()
         except (sqlite3.Error, OSError) as exc:
             self._report(str(exc))
             return Kept()
-        return Kept(tuple(_timer(*row) for row in timers), volumes)
+        return Kept(
+            tuple(_timer(*row) for row in timers),
+            volumes,
+            {room: _chosen(*row) for room, *row in controls},
+        )
 
     def _replace(self, state: Kept) -> None:
         rows = [astuple(timer) for timer in state.timers]
@@ -126,6 +151,14 @@ class Keeper:
                 )
                 connection.execute("DELETE FROM volumes")
                 connection.executemany("INSERT INTO volumes VALUES (?, ?)", state.volumes.items())
+                connection.execute("DELETE FROM controls")
+                connection.executemany(
+                    "INSERT INTO controls VALUES (?, ?, ?)",
+                    [
+                        (room, chosen.muted, chosen.wake_words and json.dumps(chosen.wake_words))
+                        for room, chosen in state.controls.items()
+                    ],
+                )
         except (sqlite3.Error, OSError, ValueError) as exc:  # ValueError: text that is no Unicode
             self._report(str(exc))
         else:
@@ -140,3 +173,10 @@ class Keeper:
 def _timer(*row: Any) -> KeptTimer:
     kept = KeptTimer(*row)
     return replace(kept, paused=bool(kept.paused))
+
+
+def _chosen(muted: int | None, wake_words: str | None) -> Chosen:
+    return Chosen(
+        None if muted is None else bool(muted),
+        None if wake_words is None else tuple(json.loads(wake_words)),
+    )

@@ -59,6 +59,11 @@ class Announcer:
         """Where something can be announced."""
         return sorted(self._links())
 
+    @property
+    def waiting(self) -> int:
+        """How many announcements are played, or wait for it, in all rooms together."""
+        return sum(self._waiting.values())
+
     async def announce(self, text: str, room: str | None = None) -> dict[str, str]:
         """Announce `text` in one room, or in all; returns when it was heard everywhere.
 

@@ -1,9 +1,16 @@
 """What the session needs of wake words, and what the detector needs of the models behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+from protocol.control import WakeWordStatus
+
+
+def phrase_of(name: str) -> str:
+    """Return what a person says, for a model that does not tell: "hey_jarvis" → "Hey Jarvis"."""
+    return name.replace("_", " ").title()
 
 
 class WakeError(Exception):
@@ -101,4 +108,24 @@ class WakeWords(Protocol):
 
     def reset(self) -> None:
         """Forget what was heard, because the audio to come does not follow on from it."""
+        ...
+
+
+class WakeChoice(Protocol):
+    """Lets it be chosen which wake words are listened for, while they are."""
+
+    @property
+    def known(self) -> tuple[WakeWordStatus, ...]:
+        """All that can be chosen, and which of them are listened for."""
+        ...
+
+    def choose(self, names: Sequence[str], done: Callable[[str], None]) -> None:
+        """Listen for these words alone, as soon as that is possible; the old ones hold till then.
+
+        Args:
+            names: of words in `known`.
+            done: called on the event loop when it is so, with "", or, where the old ones hold on,
+                with the reason, in words for people. It may be called before this returns, and is
+                not called where another choice comes first.
+        """
         ...

@@ -13,7 +13,7 @@ from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures
 from pyopen_wakeword.wakeword import TfLiteWakeWord
 
 from protocol.audio import SPEECH
-from satellite.wake.base import Score, WakeError, WakeModel, require_tflite
+from satellite.wake.base import Score, WakeError, WakeModel, phrase_of, require_tflite
 
 PROGRAM = "openwakeword"
 _STEP = 1280  # samples from one decision to the next
@@ -90,11 +90,6 @@ class OpenWakeWords:
         for _, word in self._words:
             word.embeddings[:] = embedding[0, 0, -1]
             word.new_embeddings = word.input_windows - 1
-
-
-def phrase_of(name: str) -> str:
-    """Return what a person says, for a model that does not tell: "hey_jarvis" → "Hey Jarvis"."""
-    return name.replace("_", " ").title()
 
 
 @cache

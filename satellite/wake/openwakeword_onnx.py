@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from protocol.audio import SPEECH
-from satellite.wake.base import Score, WakeError, WakeModel
-from satellite.wake.openwakeword import PROGRAM, THRESHOLD, phrase_of
+from satellite.wake.base import Score, WakeError, WakeModel, phrase_of
+from satellite.wake.openwakeword import PROGRAM, THRESHOLD
 
 _STEP = 1280  # samples from one decision to the next
 _STEP_BYTES = _STEP * SPEECH.bytes_per_frame

@@ -9,6 +9,11 @@ from satellite.wake.detector import Detector
 from satellite.wake.trial import try_model
 
 _DEFAULT = "hey_jarvis"
+BUILT_IN = {
+    "microwakeword": ("hey_jarvis", "alexa", "hey_mycroft", "okay_nabu"),
+    "openwakeword": ("hey_jarvis", "alexa", "hey_mycroft", "okay_nabu", "hey_rhasspy"),
+}
+"""The words that each program brings; here, so that to name them imports neither."""
 _ONNX = "openwakeword, in ONNX"
 # What a custom model's file says of the program that it is for.
 _PROGRAMS = {".json": "microwakeword", ".tflite": "openwakeword", ".onnx": _ONNX}
@@ -59,6 +64,19 @@ def unused_words(settings: WakeSettings) -> list[str]:
     """Return the names of [[wake.word]] that `words` leaves out."""
     names = {word.name for word in chosen_words(settings)}
     return [table.name for table in settings.word if _id(table.name) not in names]
+
+
+def known_words(settings: WakeSettings) -> list[str]:
+    """Return the names of all words that could be listened for: [[wake.word]], and the built-in.
+
+    Raises:
+        WakeError: see `chosen_words`.
+    """
+    if settings.remote:
+        return []
+    ours = [word.name for word in chosen_words(settings)]
+    tables = [_id(table.name) for table in settings.word]
+    return list(dict.fromkeys((*ours, *tables, *BUILT_IN[settings.engine])))
 
 
 def open_wake(settings: WakeSettings) -> Detector:

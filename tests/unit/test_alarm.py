@@ -14,7 +14,8 @@ from wyoming.tts import Synthesize
 from wyoming.vad import VoiceStopped
 
 from protocol.connection import MalformedFrame
-from protocol.extensions import Flush, Volume
+from protocol.control import Volume
+from protocol.extensions import Flush
 from satellite.audio.gain import gain
 from satellite.config import BargeInSettings, FollowUpSettings, Settings, TimerSettings
 from satellite.feedback import Sound

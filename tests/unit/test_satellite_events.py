@@ -18,7 +18,8 @@ from hub.conversation.turn import Outcome
 from hub.service.announcer import Announcer
 from hub.service.satellites import SatelliteServer
 from protocol.connection import Connection
-from protocol.extensions import Introduction, Playback, Volume, introduce, turn_of
+from protocol.control import Volume
+from protocol.extensions import Introduction, Playback, introduce, turn_of
 from protocol.transport import connect, serve
 
 RING = TimerFinished("t1").event()

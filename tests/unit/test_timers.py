@@ -11,7 +11,7 @@ from hub.home.base import HomeError, Place
 from hub.home.everything import Everything
 from hub.home.timers import Timers
 from hub.store import Store
-from protocol.extensions import Volume
+from protocol.control import Volume
 
 pytestmark = pytest.mark.looptime(noop_cycles=2)
 

@@ -8,7 +8,7 @@ from wyoming.event import Event
 
 from protocol.audio import PcmFormat
 from protocol.connection import MalformedFrame
-from protocol.extensions import Volume
+from protocol.control import Volume
 from satellite.audio.gain import Gain, faded_out, gain
 from satellite.feedback import Sound
 from satellite.player import Player
