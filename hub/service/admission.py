@@ -12,6 +12,7 @@ from wyoming.info import Info
 
 from hub.config import LinkSettings
 from hub.pairings import Paired, Pairings, digest_of
+from hub.service.connections import EventConnection
 from protocol.access import is_local
 from protocol.connection import Connection, ConnectionClosed, MalformedFrame, ProtocolError
 from protocol.extensions import introduction_of
@@ -266,7 +267,7 @@ def phrases_of(event: Event) -> dict[str, str]:
     }
 
 
-async def dismiss(connection: Connection, code: str, text: str = "") -> None:
+async def dismiss(connection: EventConnection, code: str, text: str = "") -> None:
     """Tell a peer why it has to go, and close the connection; takes a bounded time."""
     # Neither error matters: it is being closed anyway.
     with contextlib.suppress(ProtocolError, ConnectionClosed, TimeoutError):

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -32,7 +32,7 @@ from hub.service.request import (
     optional_text,
     texts_in,
 )
-from hub.service.sound import IncomingSound
+from hub.service.sound import IncomingSound, Sound
 from hub.service.windows import WINDOW_SECONDS, Window, Windows
 from protocol.audio import SPEECH, Chunker
 
@@ -76,11 +76,13 @@ class Part:
         text: all of it, or as much as is known for certain.
         language: in which.
         final: whether it is all of it; what comes next is another window's.
+        seconds: how long the window is, where it is all of it.
     """
 
     text: str
     language: str
     final: bool
+    seconds: float = 0.0
 
 
 class Transcriber:
@@ -91,6 +93,7 @@ class Transcriber:
         languages: those of the model.
         models: the names by which it may be asked for.
         settings: when somebody has finished speaking, where that is for us to say.
+        turns: where others take turns with it; None for turns of its own.
     """
 
     def __init__(
@@ -99,12 +102,13 @@ class Transcriber:
         languages: Sequence[str],
         models: Sequence[str],
         settings: TurnSettings,
+        turns: asyncio.Semaphore | None = None,
     ) -> None:
         self._engines = engines
         self._languages = languages
         self._models = models
         self._settings = settings
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = turns or asyncio.Semaphore(_AT_ONCE)
 
     def request(
         self, event: Event, write: Write, manners: Manners | None = None
@@ -146,7 +150,7 @@ class Transcriber:
             return ""
         return check_language(asked, self._languages)
 
-    async def parts(self, sound: IncomingSound, options: Options) -> AsyncGenerator[Part]:
+    async def parts(self, sound: Sound, options: Options) -> AsyncGenerator[Part]:
         """Yield what is said in `sound` as it becomes known; no words for silence and noise.
 
         Returns at the end of the sound, or earlier, as `options.manners` has it.
@@ -190,7 +194,7 @@ class Transcriber:
             window = windows.flush(rest + chunker.flush())
             yield await self._part(window, early, options)
 
-    async def command(self, sound: IncomingSound, options: Options) -> AsyncGenerator[Part]:
+    async def command(self, sound: Sound, options: Options) -> AsyncGenerator[Part]:
         """Yield what is said in `sound` up to a silence of `options.silence`; "" for no words."""
         settings = msgspec.structs.replace(
             self._settings,
@@ -230,7 +234,8 @@ class Transcriber:
                 if early is not None:
                     await early.aclose()  # what it is at heard less
                 transcript = await self._transcript(window.pcm, False, options=options)
-        return _judged(transcript, seconds, options)
+        part = _judged(transcript, seconds, options)
+        return replace(part, seconds=SPEECH.seconds(len(window.pcm)))
 
     async def _transcript(self, pcm: bytes, draft: bool, *, options: Options) -> Transcript:
         """Transcribe, after those who asked before."""

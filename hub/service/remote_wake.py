@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from hub.config import WakeSettings
 from hub.conversation.patience import answer_of, where
 from hub.conversation.peer import PeerGone
 from hub.engines.base import EngineError, WakeWord, WakeWordStream
@@ -59,6 +60,15 @@ class RemoteWake:
     def listening(self) -> bool:
         """Whether it wants sound."""
         return self._task is not None and not self._task.done()
+
+    def phrases(self, settings: WakeSettings) -> list[str]:
+        """Return what is said for the wake words, as far as that is known."""
+        models = () if (engine := self._engine.current) is None else engine.models
+        words = {_plain(word) for word in settings.words or ()}
+        named = [m.phrase for m in models if {_plain(m.name), _plain(m.phrase)} & words]
+        return list(
+            dict.fromkeys(named or [m.phrase for m in models if m.program == settings.engine])
+        )
 
     def listen(self, *, again: bool) -> None:
         """Listen from now on; `again` also after the command that follows.
@@ -146,3 +156,8 @@ class RemoteWake:
     def _since(self, begin: int) -> bytes:
         """Return the sound from `begin` on, as far as it is kept."""
         return bytes(self._sound[max(0, len(self._sound) - (self._at - begin)) :])
+
+
+def _plain(word: str) -> str:
+    """Return a wake word's id, or how it is spoken, in one way of writing."""
+    return word.casefold().replace(" ", "_")

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from wyoming.event import Event
 
@@ -14,8 +15,10 @@ from hub.config import Settings, state_folder
 from hub.conversation.interruption import Judge
 from hub.conversation.patience import where
 from hub.conversation.room import Rooms
-from hub.engines.base import WakeWord
+from hub.engines.base import VoiceActivity, WakeWord
 from hub.engines.supervisor import Supervised
+from hub.home.controls import Controls, NotSet
+from hub.live.state import RoomKind
 from hub.pairings import Pairings
 from hub.service.admission import (
     MOST_STRANGERS,
@@ -26,10 +29,12 @@ from hub.service.admission import (
     phrases_of,
     room_name,
 )
+from hub.service.connections import EventConnection
 from hub.service.dialler import SatelliteDialler
 from hub.service.discovered import Discoverer
-from hub.service.link import SatelliteLink
+from hub.service.link import SatelliteLink, nobody_listens
 from protocol.connection import Connection, Limits, MalformedFrame, ProtocolError
+from protocol.control import Status
 from protocol.extensions import Accepted, introduction_of
 from protocol.settings import ConfigError
 from protocol.throttle import Throttle
@@ -48,6 +53,19 @@ async def _nobody_cares(room: str) -> None:
     """Take no notice of a satellite that arrives."""
 
 
+class Presence(Protocol):
+    """Who is told of what goes on in rooms; `hub.live.Live` is one."""
+
+    def room_arrived(self, name: str, kind: RoomKind, controls: list[str]) -> None:
+        """Say that somebody is in a room now."""
+
+    def room_left(self, name: str) -> None:
+        """Say that nobody is there any more."""
+
+    def heard(self, name: str, pcm: bytes) -> None:
+        """Take what a room's microphone hears (16 kHz mono 16-bit)."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Here:
     """Who is connected as a room.
@@ -56,11 +74,13 @@ class _Here:
         connection: to the satellite.
         digest: of its token; None where it needed none.
         link: drives it.
+        tab: whether it is a browser tab.
     """
 
-    connection: Connection
+    connection: EventConnection
     digest: str | None
     link: SatelliteLink
+    tab: bool = False
 
 
 class SatelliteServer:
@@ -72,6 +92,9 @@ class SatelliteServer:
         judge: says whether speech over a reply interrupts it.
         arrived: told of each room whose satellite is there, when it can be sent something.
         wake: the hub's wake words, for satellites that listen for none.
+        vad: tells speech in what browser tabs hear.
+        presence: told of rooms, and of what is heard there.
+        controls: sets satellites.
 
     Raises:
         ConfigError: other machines could reach it, or be reached, in plain text.
@@ -84,12 +107,19 @@ class SatelliteServer:
         judge: Judge,
         arrived: Callable[[str], Awaitable[None]] = _nobody_cares,
         wake: Supervised[WakeWord] | None = None,
+        *,
+        vad: Supervised[VoiceActivity] | None = None,
+        presence: Presence | None = None,
+        controls: Controls | None = None,
     ) -> None:
         check_exposure(settings.link)
         self._rooms = rooms
         self._judge = judge
         self._settings = settings.link
-        self._language = settings.language
+        self._all_settings = settings
+        self._vad = vad
+        self._presence = presence
+        self._controls = controls
         self._server: Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._connected: dict[str, _Here] = {}
@@ -119,6 +149,22 @@ class SatelliteServer:
         """
         here = self._connected.get(room)
         return here is not None and await here.link.send(event, extension=extension)
+
+    async def configure(
+        self, room: str, *, muted: bool | None = None, wake_words: Sequence[str] | None = None
+    ) -> None:
+        """Switch the microphone of a room's satellite, choose its wake words; kept for it.
+
+        Raises:
+            NotSet: it cannot be done, or was not; see `hub.home.controls.Controls.configure`.
+        """
+        if (here := self._connected.get(room)) is None or self._controls is None:
+            raise NotSet("no-satellite", f"No satellite is connected in {room}.")
+        if here.tab:
+            raise NotSet("not-possible", f"{room} is a browser tab; switch its microphone there.")
+        await self._controls.configure(room, muted=muted, wake_words=wake_words)
+        if muted:
+            await here.link.hear_no_more()  # a stock satellite does not say that it is muted
 
     async def start(self) -> str:
         """Listen, and dial; return the address that is listened on.
@@ -156,7 +202,35 @@ class SatelliteServer:
 
     def _has_no_place_for(self, room: str) -> bool:
         """Tell whether a satellite that was found has to wait."""
-        return room in self._connected or len(self._connected) >= self._settings.max_satellites
+        return room in self._connected or self._satellites >= self._settings.max_satellites
+
+    @property
+    def _satellites(self) -> int:
+        """How many are connected; tabs take nobody's place."""
+        return sum(not here.tab for here in self._connected.values())
+
+    def is_taken(self, room: str) -> bool:
+        """Tell whether a room is a satellite's, so that no tab may be called so."""
+        others = {name.casefold() for name, here in self._connected.items() if not here.tab}
+        return self._admission.is_paired(room) or room.casefold() in others
+
+    async def join(self, connection: EventConnection, room: str) -> None:
+        """Drive a browser tab as a satellite, until it goes.
+
+        Args:
+            connection: to the tab; a tab that is in the room already makes place.
+            room: the room's name, which is no satellite's (`is_taken`).
+
+        Raises:
+            MalformedFrame: it says what no tab says; it was told so.
+            ProtocolError: it takes nothing of what is sent.
+            ConnectionClosed: it went while something was being sent to it.
+        """
+        try:
+            await self._drive(connection, Introduced(room, {}), tab=True)
+        except MalformedFrame as exc:
+            await dismiss(connection, "malformed", str(exc))
+            raise
 
     async def _secure(self) -> ssl.SSLContext:
         try:
@@ -215,7 +289,7 @@ class SatelliteServer:
         if introduced is None:
             return
         room = introduced.room
-        if room not in self._connected and len(self._connected) >= self._settings.max_satellites:
+        if room not in self._connected and self._satellites >= self._settings.max_satellites:
             _LOGGER.warning("%s: %s is one satellite too many", connection.peer, room)
             await dismiss(connection, "too-many-connections", "The hub takes no more satellites")
             return
@@ -249,22 +323,36 @@ class SatelliteServer:
         await self._drive(connection, Introduced(room, phrases_of(info)), stock=stock)
 
     async def _drive(
-        self, connection: Connection, introduced: Introduced, *, stock: bool = False
+        self,
+        connection: EventConnection,
+        introduced: Introduced,
+        *,
+        stock: bool = False,
+        tab: bool = False,
     ) -> None:
         room, digest = introduced.room, introduced.digest
+        presence = self._presence
         link = SatelliteLink(
             connection,
             self._rooms.get(room),
             introduced.phrases,
-            self._language,
+            self._all_settings,
             self._judge,
             stock=stock,
             wake=self._wake,
+            vad=self._vad if tab else None,
+            hears=partial(presence.heard, room) if presence is not None else nobody_listens,
+            reports=partial(self._reported, room),
         )
         older = self._connected.get(room)
         # Before any wait: two may come at once.
-        self._connected[room] = _Here(connection, digest, link)
+        self._connected[room] = _Here(connection, digest, link, tab)
         self._admission.saw(room, digest)
+        if presence is not None:
+            can = ["volume"] if tab else ["mute"] if stock else ["mute", "volume"]
+            if introduced.phrases and not stock:
+                can.append("wake-words")
+            presence.room_arrived(room, "tab" if tab else "satellite", can)
         try:
             if older is not None:
                 # Most often the same satellite, whose old connection has not been missed yet.
@@ -276,5 +364,13 @@ class SatelliteServer:
         finally:
             if (latest := self._connected.get(room)) and latest.connection is connection:
                 del self._connected[room]
+                if self._controls is not None:
+                    self._controls.left(room)
+                if presence is not None:
+                    presence.room_left(room)
             self._admission.saw(room, digest)
             _LOGGER.info("%s: disconnected", room)
+
+    def _reported(self, room: str, status: Status) -> None:
+        if self._controls is not None:
+            self._controls.reported(room, status)

@@ -51,6 +51,11 @@ class ServiceServer:
         self._announced = AsyncExitStack()
         self._sessions: set[Session] = set()
 
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._sessions)
+
     async def start(self) -> str:
         """Listen; return the address, "" where the settings want none.
 

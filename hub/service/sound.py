@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from typing import Self
+from typing import Protocol, Self
 
 from wyoming.event import Event
 
@@ -20,6 +20,29 @@ _PACE_LEAST_SECONDS = 0.5
 _PACE_AHEAD = 0.6  # seconds that a network may have held back
 _PACE_SLICE = 0.05  # seconds of the clock that are counted as one
 _PACE_SLICES = 3  # in which there was sound; a file comes in one
+
+
+class Sound(Protocol):
+    """Sound that is to be transcribed; iterate over it for 16 kHz mono 16-bit."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it comes as somebody speaks it, and not as fast as a file can be read."""
+
+    @property
+    def paced(self) -> bool:
+        """Whether it comes at the pace of speech at the moment, whatever was sent before."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it is known that no more comes."""
+
+    def drop(self) -> None:
+        """Say that no more is wanted."""
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> bytes: ...
 
 
 class IncomingSound:

@@ -1,6 +1,6 @@
 """`synthesize` and its streaming variant: words to sound, a sentence at a time."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -81,28 +81,57 @@ class Speaker:
 
     async def say(self, text: AsyncIterator[str], voice: str, write: Write) -> None:
         """Send the speech of `text`, each sentence as soon as it is whole; all in one format."""
-        form = (await self._engines.tts.get(timeout=LOADING_PATIENCE)).format
+        form = await self.format()
         await write(AudioStart(rate=form.rate, width=form.width, channels=form.channels))
+        async with aclosing(self.speech(text, voice, form)) as pieces:
+            async for pcm in pieces:
+                await write(AudioChunk(form.rate, form.width, form.channels, pcm))
+        await write(AudioStop())
+
+    async def format(self) -> PcmFormat:
+        """Return what the voice speaks in.
+
+        Raises:
+            EngineUnavailable: there is none.
+        """
+        return (await self._engines.tts.get(timeout=LOADING_PATIENCE)).format
+
+    async def speech(
+        self, text: AsyncIterator[str], voice: str, form: PcmFormat
+    ) -> AsyncGenerator[bytes]:
+        """Yield the speech of `text` in `form`, each sentence as soon as it is whole.
+
+        Raises:
+            EngineError: the voice failed, or is not there.
+            RequestError: it has another format by now.
+        """
+        async with aclosing(self._sentences(text)) as sentences:
+            async for words in sentences:
+                async with aclosing(self._spoken(words, voice, form)) as pieces:
+                    async for pcm in pieces:
+                        yield pcm
+
+    async def _sentences(self, text: AsyncIterator[str]) -> AsyncGenerator[str]:
+        """Yield what is to be said, a sentence at a time."""
         splitter, speakable = ClauseSplitter(quick_start=False), Speakable(self._language)
         async for much in text:
             # A bit at a time: reading all of a long text at once would hold up the loop.
             for at in range(0, len(much), _PIECE):
                 for sentence in splitter.push(much[at : at + _PIECE]):
-                    await self._say(speakable.push(sentence), voice, form, write)
+                    if words := speakable.push(sentence):
+                        yield words
         for sentence in splitter.flush():
-            await self._say(speakable.push(sentence), voice, form, write)
-        await write(AudioStop())
+            if words := speakable.push(sentence):
+                yield words
 
-    async def _say(self, words: str, voice: str, form: PcmFormat, write: Write) -> None:
-        if not words:
-            return
+    async def _spoken(self, words: str, voice: str, form: PcmFormat) -> AsyncGenerator[bytes]:
         async with self._engines.tts.lent(timeout=LOADING_PATIENCE) as tts:
             if tts.format != form:
                 raise RequestError("engine-failed", "the voice changed in mid-text")
             async with aclosing(pieces_of(tts.synthesize(words, voice=voice), "tts")) as pieces:
                 async for pcm in pieces:
                     if pcm:
-                        await write(AudioChunk(form.rate, form.width, form.channels, pcm))
+                        yield pcm
 
 
 class Speech:
