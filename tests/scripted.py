@@ -14,7 +14,7 @@ from hub.conversation.peer import PeerGone
 from hub.conversation.pipeline import Engines, Pipeline
 from hub.conversation.room import Room, Rooms
 from hub.conversation.turn import Turn
-from hub.engines.base import GenerationStats, Message, Transcript
+from hub.engines.base import GenerationStats, Message, Sampling, Transcript
 from hub.engines.supervisor import Supervised
 from hub.home.base import Home
 from protocol.audio import PcmFormat
@@ -238,6 +238,8 @@ class ScriptedLlm:
         self.work = Work()
         self.prompts: list[list[Message]] = []
         self.prefills: list[str] = []
+        self.rooms: list[str] = []  # whose cache each reply used
+        self.sampling: Sampling | None = None  # of the last reply
 
     async def load(self) -> None: ...
 
@@ -249,9 +251,17 @@ class ScriptedLlm:
         self.prefills.append(room)
 
     def generate(
-        self, room: str, messages: Sequence[Message], *, max_tokens: int
+        self,
+        room: str,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        sampling: Sampling | None = None,
+        background: bool = False,
     ) -> ScriptedGeneration:
         self.work.calls += 1
+        self.rooms.append(room)
+        self.sampling = sampling
         self.prompts.append(list(messages))
         text = self.text if self.answer is None else self.answer(messages[-1].content)
         return ScriptedGeneration(self, text)

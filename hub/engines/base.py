@@ -19,6 +19,22 @@ class BadInput(EngineError):
     """This input cannot be worked on; the engine is well and goes on."""
 
 
+class TooLong(BadInput):
+    """A prompt has more tokens than the model has place for.
+
+    Args:
+        tokens: of the prompt.
+        place: for it.
+    """
+
+    def __init__(self, tokens: int, place: int) -> None:
+        super().__init__(
+            f"{tokens} tokens do not fit into the context of {place}; raise llm.context_tokens"
+        )
+        self.tokens = tokens
+        self.place = place
+
+
 class EngineBusy(EngineError):
     """An engine has too much to do for others; it is well and goes on."""
 
@@ -91,11 +107,42 @@ class Message:
 
 @dataclass(slots=True)
 class GenerationStats:
-    """What one reply cost, in tokens; complete once the generation has ended."""
+    """What one reply cost, in tokens; complete once the generation has ended.
+
+    Args:
+        prompt_tokens: of the prompt.
+        reused_tokens: those of them that were in the cache.
+        generated_tokens: of the reply.
+        cut: whether it was ended by its length, and not by the model.
+    """
 
     prompt_tokens: int = 0
     reused_tokens: int = 0
     generated_tokens: int = 0
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the words of a reply are chosen, where it is not left to the settings.
+
+    Args:
+        temperature: 0 always takes the likeliest word; None is as the settings have it.
+        top_p: only among the likeliest words that have so much of the probability together.
+        seed: the same again brings the same reply again; None takes chances.
+        repeat: penalty for words that were there before, 1 for none; None is the engine's own.
+        frequency: penalty for each time that a word was there before, in logits.
+        presence: penalty for a word that was there before, in logits.
+        grammar: what the reply must be, in GBNF (llama.cpp's grammars/README.md); "" for anything.
+    """
+
+    temperature: float | None = None
+    top_p: float = 0.9
+    seed: int | None = None
+    repeat: float | None = None
+    frequency: float = 0.0
+    presence: float = 0.0
+    grammar: str = ""
 
 
 class Generation(Protocol):
@@ -124,8 +171,25 @@ class LanguageModel(Engine, Protocol):
             unfinished: the last message goes on; it is still being spoken.
         """
 
-    def generate(self, room: str, messages: Sequence[Message], *, max_tokens: int) -> Generation:
-        """Begin a reply to `messages`, whose last one is the user's."""
+    def generate(
+        self,
+        room: str,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        sampling: Sampling | None = None,
+        background: bool = False,
+    ) -> Generation:
+        """Begin a reply to `messages`, whose last one is the user's.
+
+        Args:
+            room: whose cache is used.
+            messages: the conversation.
+            max_tokens: the reply is cut there.
+            sampling: how words are chosen; None is as the settings have it.
+            background: nobody waits for it to speak: it makes way for replies that are spoken, in
+                time and in the cache, and is cut where the context ends.
+        """
 
     def forget(self, room: str) -> None:
         """Drop the room's cache (a new conversation, or a room that left)."""

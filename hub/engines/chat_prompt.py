@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-from hub.engines.base import BadInput, Message
+from hub.engines.base import BadInput, Message, TooLong
 from hub.engines.llama_context import LlamaContext
 
 _PUNCTUATION = " .,;:!?…-"
+_LETTERS_A_TOKEN = 16  # English has four, code with its spaces some six
 _HERE = "\ue000"  # marks a place in a prompt; for private use in Unicode, so no template has it
 
 
@@ -17,6 +18,7 @@ class Prompter:
 
     def __init__(self, context: LlamaContext) -> None:
         self._context = context
+        self._most_letters = context.context_tokens * _LETTERS_A_TOKEN
         # `tokenize` puts the beginning-of-sequence token there, where the model wants one.
         template, end = context.chat_template(), context.end_text()
         self._formatters = {
@@ -40,7 +42,11 @@ class Prompter:
 
         Raises:
             BadInput: the template refuses these messages (a role, or their order).
+            TooLong: they have so many letters that they can never fit.
         """
+        # To count the tokens of a megabyte takes seconds, in which every room would wait.
+        if (letters := sum(len(m.content) for m in messages)) > self._most_letters:
+            raise TooLong(letters // _LETTERS_A_TOKEN, self._context.context_tokens)
         plain = [{"role": m.role, "content": self._without_marks(m.content)} for m in messages]
         if unfinished:
             plain[-1]["content"] = plain[-1]["content"].rstrip(_PUNCTUATION) + _HERE

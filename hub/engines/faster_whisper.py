@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.engines import importing
 from hub.engines.base import BadInput, EngineError, EngineUnavailable, Transcript
 from hub.engines.thread import EngineThread
 from hub.engines.whisper_window import Hypothesis, ShortWindow, fits, hotwords, most_tokens
@@ -70,7 +71,8 @@ class FasterWhisper:
 
     def _load(self) -> Any:
         try:
-            from faster_whisper import WhisperModel
+            with importing:
+                from faster_whisper import WhisperModel
         except ImportError as exc:
             raise EngineUnavailable(f"faster-whisper: {exc}; install the extra 'hub'") from exc
         if not self._model_path.is_dir():

@@ -13,21 +13,17 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import llama_cpp
 
-from hub.engines.base import BadInput, EngineError
+from hub.engines.base import BadInput, EngineError, Sampling, TooLong
+from hub.engines.llama_sampling import Sampler
 
 # A step's size: long enough to prefill well (twice as much saves a tenth), short enough to cancel
 # soon (0.2 to 0.3 s on two cores).
 _BATCH_TOKENS = 32
 _PARKED_BYTES = 128 * 1024 * 1024
-_REPEAT_PENALTY = 1.05  # small models loop without one
-_REPEAT_WINDOW = 64
 _NO_SLOT = 1  # llama_decode: no room in the KV cache
-
-Sampler = Any  # a pointer that only llama.cpp looks into
 
 
 # llama.cpp writes pages to stderr; what matters comes back as an error code.
@@ -41,7 +37,15 @@ class _Room:
     shared: int = 0  # how many of them are the cells of sequence 0
     reserved: int = 0  # tokens that it may come to hold while it is busy
     busy: bool = False
+    background: bool = False  # it makes place before others do
     used: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Parked:
+    tokens: list[int]
+    state: bytes
+    background: bool
 
 
 class LlamaContext:
@@ -95,7 +99,7 @@ class LlamaContext:
         self._shared: list[int] = []
         self._rooms: dict[str, _Room] = {}
         self._free = list(range(max_rooms, 0, -1))
-        self._parked: OrderedDict[str, tuple[list[int], bytes]] = OrderedDict()
+        self._parked: OrderedDict[str, _Parked] = OrderedDict()
 
     def close(self) -> None:
         """Free everything."""
@@ -165,10 +169,10 @@ class LlamaContext:
         """Compute the beginning that all prompts have in common, once.
 
         Raises:
-            BadInput: it is too long for this context.
+            TooLong: it does not fit into this context.
         """
         if len(tokens) >= self.context_tokens:
-            raise self._too_long(len(tokens))
+            raise TooLong(len(tokens), self.context_tokens)
         kept = _common(self._shared, tokens)
         llama_cpp.llama_memory_seq_rm(self._memory, 0, kept, -1)
         self._shared = list(tokens[:kept])
@@ -179,7 +183,14 @@ class LlamaContext:
             self._decode([(0, start, part, False)])
             self._shared += part
 
-    def acquire(self, room: str, prompt: Sequence[int], max_new: int) -> int | None:
+    def place_for(self, prompt: Sequence[int]) -> int:
+        """Return how many tokens of a reply fit behind `prompt`; below 1 for none."""
+        shared = min(_common(self._shared, prompt), len(prompt) - 1)
+        return self.context_tokens - len(self._shared) + shared - len(prompt)
+
+    def acquire(
+        self, room: str, prompt: Sequence[int], max_new: int, *, background: bool = False
+    ) -> int | None:
         """Make `room` ready for `prompt`; return how many of its tokens are cached already.
 
         A prefill (`max_new` is 0) of what is cached already changes nothing: what the cache holds
@@ -188,8 +199,15 @@ class LlamaContext:
         Returns None when every sequence or cell is in use by rooms that are being answered:
         try again when one of them is done. `release` must follow.
 
+        Args:
+            room: whose cache it is.
+            prompt: all tokens that come before the reply.
+            max_new: how many tokens of the reply have their place kept for them.
+            background: its cache makes place before those of others do.
+
         Raises:
-            BadInput: the prompt is empty, or too long for this context even alone.
+            BadInput: the prompt is empty.
+            TooLong: it does not fit into this context even alone.
         """
         if not prompt:
             raise BadInput("llama.cpp: the prompt is empty")
@@ -198,7 +216,7 @@ class LlamaContext:
         shared = min(_common(self._shared, prompt), reusable)
         needed = len(prompt) + max_new
         if len(self._shared) - shared + needed > self.context_tokens:
-            raise self._too_long(needed)
+            raise TooLong(needed, self.context_tokens - len(self._shared) + shared)
         slot = self._rooms.get(room)
         if slot is not None and slot.busy:
             return None
@@ -206,6 +224,7 @@ class LlamaContext:
             slot = self._open(room)
             if slot is None:
                 return None
+        slot.background = background
         kept = min(_common(slot.tokens, prompt), reusable)
         if kept == len(prompt):
             slot.busy, slot.reserved = True, needed
@@ -219,11 +238,19 @@ class LlamaContext:
             slot.shared = min(slot.shared, kept)
         slot.tokens = list(prompt[:kept])
         slot.busy, slot.reserved = True, needed  # what is busy cannot be parked
-        while self._cells() > self.context_tokens:
-            if not self._park_oldest():
-                self.release(room)
-                return None
+        if not self._make_place():
+            self.release(room)
+            return None
         return kept
+
+    def grow(self, room: str, tokens: int) -> bool:
+        """Keep place for `tokens` in all of a room that is being answered; False: there is none."""
+        slot = self._rooms[room]
+        before, slot.reserved = slot.reserved, max(slot.reserved, tokens)
+        if self._make_place():
+            return True
+        slot.reserved = before
+        return False
 
     def release(self, room: str) -> None:
         """Say that `room` is answered; its cache stays while there is place."""
@@ -259,70 +286,59 @@ class LlamaContext:
             self._rooms[room].tokens += tokens
         return wanted
 
-    # -- sampling -----------------------------------------------------------------------------
+    def new_sampler(self, sampling: Sampling | None = None) -> Sampler:
+        """Return what chooses the words of one reply; `free` it.
 
-    def new_sampler(self) -> Sampler:
-        """Return a sampler for one reply; `free_sampler` it."""
-        chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
-        add = llama_cpp.llama_sampler_chain_add
-        words = llama_cpp.llama_vocab_n_tokens(self._vocab)
-        add(
-            chain,
-            llama_cpp.llama_sampler_init_penalties(
-                words, _REPEAT_WINDOW, _REPEAT_PENALTY, 0.0, 0.0
-            ),
-        )
-        if self._temperature <= 0:
-            add(chain, llama_cpp.llama_sampler_init_greedy())
-        else:
-            add(chain, llama_cpp.llama_sampler_init_top_k(40))
-            add(chain, llama_cpp.llama_sampler_init_top_p(0.9, 1))
-            add(chain, llama_cpp.llama_sampler_init_temp(self._temperature))
-            add(chain, llama_cpp.llama_sampler_init_dist(llama_cpp.LLAMA_DEFAULT_SEED))
-        return chain
-
-    def sample(self, sampler: Sampler, index: int) -> int:
-        """Return the next token from the logits at `index` of the last batch."""
-        return int(llama_cpp.llama_sampler_sample(sampler, self._context, index))
-
-    def free_sampler(self, sampler: Sampler) -> None:
-        """Free what `new_sampler` made."""
-        llama_cpp.llama_sampler_free(sampler)
+        Raises:
+            BadInput: the grammar is none.
+        """
+        return Sampler(self._context, self._vocab, sampling or Sampling(), self._temperature)
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _make_place(self) -> bool:
+        """Park quiet rooms until what is promised fits; False where it does not even then."""
+        while self._cells() > self.context_tokens:
+            if not self._park_oldest():
+                return False
+        return True
 
     def _open(self, room: str) -> _Room | None:
         if not self._free and not self._park_oldest():
             return None
         slot = self._rooms[room] = _Room(self._free.pop())
         if (parked := self._parked.pop(room, None)) is not None:
-            tokens, state = parked
-            while self._cells() + len(tokens) > self.context_tokens:
+            while self._cells() + len(parked.tokens) > self.context_tokens:
                 if not self._park_oldest(except_for=slot):
                     return slot  # no place to restore it; it is computed anew
-            buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
-            if llama_cpp.llama_state_seq_set_data(self._context, buffer, len(state), slot.sequence):
-                slot.tokens = tokens
+            size = len(parked.state)
+            buffer = (ctypes.c_uint8 * size).from_buffer_copy(parked.state)
+            if llama_cpp.llama_state_seq_set_data(self._context, buffer, size, slot.sequence):
+                slot.tokens = parked.tokens
         return slot
 
     def _park_oldest(self, except_for: _Room | None = None) -> bool:
-        """Move the room that was quiet for longest to host memory; False where all are busy."""
+        """Move the room that was quiet for longest to host memory; False where all are busy.
+
+        What is in the background goes first.
+        """
         quiet = [
             name for name, slot in self._rooms.items() if not slot.busy and slot is not except_for
         ]
         if not quiet:
             return False
-        room = min(quiet, key=lambda name: self._rooms[name].used)
+        room = min(quiet, key=lambda n: (not self._rooms[n].background, self._rooms[n].used))
         slot = self._rooms[room]
         size = llama_cpp.llama_state_seq_get_size(self._context, slot.sequence)
         buffer = (ctypes.c_uint8 * size)()
         written = llama_cpp.llama_state_seq_get_data(self._context, buffer, size, slot.sequence)
-        tokens = slot.tokens
         self.forget(room)
-        if written and tokens:
-            self._parked[room] = (tokens, bytes(buffer[:written]))
-        while sum(len(state) for _, state in self._parked.values()) > _PARKED_BYTES:
-            self._parked.popitem(last=False)
+        if written and slot.tokens:
+            state = memoryview(buffer)[:written].tobytes()
+            self._parked[room] = _Parked(slot.tokens, state, slot.background)
+        while sum(len(parked.state) for parked in self._parked.values()) > _PARKED_BYTES:
+            names = list(self._parked)
+            del self._parked[next((n for n in names if self._parked[n].background), names[0])]
         return True
 
     def _cells(self) -> int:
@@ -330,12 +346,6 @@ class LlamaContext:
         rooms = self._rooms.values()
         return len(self._shared) + sum(
             max(len(slot.tokens), slot.reserved) - slot.shared for slot in rooms
-        )
-
-    def _too_long(self, tokens: int) -> BadInput:
-        return BadInput(
-            f"llama.cpp: {tokens} tokens do not fit into the context of {self.context_tokens}; "
-            "raise llm.context_tokens"
         )
 
     def _decode(self, parts: Sequence[tuple[int, int, list[int], bool]]) -> list[int]:

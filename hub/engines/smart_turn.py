@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.engines import importing
 from hub.engines.base import BadInput, EngineError, EngineUnavailable
 from hub.engines.onnx import open_model
 from hub.engines.thread import EngineThread
@@ -96,7 +97,8 @@ class _Model:
 
 def _load(path: Path) -> _Model:
     try:
-        from faster_whisper.feature_extractor import FeatureExtractor
+        with importing:
+            from faster_whisper.feature_extractor import FeatureExtractor
     except ImportError as exc:
         raise EngineUnavailable(f"smart-turn: {exc}; install the extra 'hub'") from exc
     if path.is_dir():

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from hub.engines.base import BadInput, EngineError, EngineUnavailable, Message
-from hub.engines.llama_cpp import LlamaCpp, _Request
+from hub.engines.llama_cpp import LlamaCpp
+from hub.engines.llama_request import Request
 from hub.models.fetch import ModelMissing, path_of
 
 pytestmark = pytest.mark.models
@@ -65,7 +66,7 @@ def said(*texts: str) -> list[Message]:
     return [SYSTEM, *(Message(roles[i % 2], text) for i, text in enumerate(texts))]
 
 
-async def text_of(generation: _Request) -> str:
+async def text_of(generation: Request) -> str:
     return "".join([piece async for piece in generation])
 
 
@@ -77,7 +78,7 @@ async def answer(engine: LlamaCpp, room: str, *texts: str, max_tokens: int = 12)
 
 async def computed(engine: LlamaCpp, room: str, *texts: str, unfinished: bool = True) -> int:
     """How many tokens a prefill had to compute."""
-    request = engine._request(_Request(room, said(*texts), 0, unfinished=unfinished))
+    request = engine._request(Request(room, said(*texts), 0, unfinished=unfinished))
     assert await text_of(request) == ""
     return request.stats.prompt_tokens - request.stats.reused_tokens
 
