@@ -1,0 +1,166 @@
+"""Sound to words and words to sound, each alone."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from hub.web.errors import ApiError
+from hub.web.openapi import Call, Content, Endpoint, served
+from hub.web.parts import Parts
+from hub.web.sound_files import READS, BadSound, Encoder, decoded, kinds
+from hub.web.steps import ENGINE_PROBLEMS, Heard, Spoken
+from hub.web.streams import streamed
+from hub.web.uploads import SOUND, UPLOAD_PROBLEMS, Upload, received
+
+TAG = "Single steps"
+
+_MEGABYTE = 1_000_000
+_MEDIA = ("audio/wav", "audio/pcm", "audio/flac", "audio/mpeg", "audio/ogg", "audio/aac")
+
+
+class TranscribeQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to hear it.
+
+    Args:
+        language: ISO 639-1 code of what is spoken; without one, the hub's own.
+    """
+
+    language: Annotated[str, Meta(pattern="^[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*$", max_length=35)] = ""
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """What is said in a part of the sound.
+
+    Args:
+        begin: seconds since the sound began.
+        end: seconds since the sound began.
+        text: what is said there.
+    """
+
+    begin: float
+    end: float
+    text: str
+
+
+class Transcription(msgspec.Struct, frozen=True):
+    """What is said in some sound.
+
+    Args:
+        text: all of it; "" where nobody says a word.
+        language: in which.
+        seconds: how long the sound is.
+        segments: of at most 30 s each.
+    """
+
+    text: str
+    language: str
+    seconds: float
+    segments: list[Segment]
+
+
+class SpeakRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to say, and how.
+
+    Args:
+        text: what to say; Markdown, numbers and symbols are read as a person would.
+        voice: one of the engine's voices; without one, the hub's own.
+        format: of the sound: "pcm" is 24 kHz mono 16-bit without a header.
+    """
+
+    text: Annotated[str, Meta(min_length=1, max_length=10_000)]
+    voice: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    format: Literal["wav", "pcm", "flac", "mp3", "opus", "aac"] = "wav"
+
+
+def routes(parts: Parts) -> list[web.RouteDef]:
+    """Return what serves these steps."""
+    sound = _Sound(parts)
+    return [
+        served(
+            Endpoint(
+                "POST",
+                "/api/transcribe",
+                "Sound to words",
+                sound.transcribe,
+                query=TranscribeQuery,
+                body=SOUND,
+                answer=Transcription,
+                errors={
+                    **UPLOAD_PROBLEMS,
+                    400: (*UPLOAD_PROBLEMS[400], "unsupported-language"),
+                    503: ENGINE_PROBLEMS,
+                },
+                tag=TAG,
+                description=f"Takes {READS}, hours of it where `[web] max_upload` allows it.",
+            )
+        ),
+        served(
+            Endpoint(
+                "POST",
+                "/api/speak",
+                "Words to sound",
+                sound.speak,
+                body=SpeakRequest,
+                answer=[Content(media) for media in _MEDIA],
+                errors={
+                    400: ("bad-text", "unknown-voice", "unknown-format"),
+                    503: ENGINE_PROBLEMS,
+                },
+                tag=TAG,
+                description="The sound is sent as it is made, a sentence at a time. A wave file's "
+                "header says that it goes on for ever, since nobody knows yet how long it will be.",
+            )
+        ),
+    ]
+
+
+class _Sound:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def transcribe(self, call: Call) -> Transcription:
+        request, steps = call.request, self._parts.steps
+        with steps.uploading():
+            async with received(request, most_bytes(self._parts)) as upload:
+                with steps.place():
+                    heard = await self._heard(upload, call.query.language)
+        segments = [Segment(round(s.begin, 2), round(s.end, 2), s.text) for s in heard.segments]
+        return Transcription(heard.text, heard.language, round(heard.seconds, 3), segments)
+
+    async def _heard(self, upload: Upload, language: str) -> Heard:
+        async with aclosing(decoded(upload.file)) as pieces:
+            try:
+                return await self._parts.steps.transcribe(pieces, language or None)
+            except BadSound as exc:
+                raise ApiError(400, "bad-sound", str(exc)) from None
+
+    async def speak(self, call: Call) -> web.StreamResponse:
+        asked: SpeakRequest = call.body
+        known = await asyncio.to_thread(kinds)  # which loads FFmpeg, the first time
+        if asked.format not in known:
+            text = f"no {asked.format} can be made here, only: {', '.join(known)}"
+            raise ApiError(400, "unknown-format", text)
+        with self._parts.steps.place():
+            spoken = await self._parts.steps.speak(asked.text, asked.voice)
+            encoder = Encoder(asked.format, spoken.form)
+            return await streamed(call.request, encoder.content_type, encoded(spoken, encoder))
+
+
+async def encoded(spoken: Spoken, encoder: Encoder) -> AsyncGenerator[bytes]:
+    """Yield the sound file of some speech as it is made."""
+    async with aclosing(spoken.pieces) as pieces:
+        async for pcm in pieces:
+            if data := encoder.push(pcm):
+                yield data
+        if data := encoder.flush():
+            yield data
+
+
+def most_bytes(parts: Parts) -> int:
+    """Return how long an upload may be."""
+    return parts.settings.web.max_upload * _MEGABYTE
