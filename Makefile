@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 TEST_MODELS := whisper-tiny.en qwen2.5-coder-0.5b-instruct-q4_k_m smart-turn-v3.2
 
-.PHONY: help setup mic models demo run test test-long test-homeassistant lint bench clean
+.PHONY: help setup mic models demo run page test test-long test-homeassistant lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ run: mic ## a hub and a satellite with this machine's own microphone and loudspe
 	@$(BIN)/python -m satellite devices >/dev/null
 	@$(MAKE) --no-print-directory models
 	@$(BIN)/python deploy/run.py || { code=$$?; [ $$code = 130 ] || echo "make run: it failed (see above)"; exit $$code; }
+
+page: setup models ## a hub on this machine, to talk to in a browser, until Ctrl-C
+	@$(BIN)/python -m hub serve || { code=$$?; [ $$code = 130 ] || [ $$code = 0 ] || echo "make page: the hub ended (see above)"; exit $$code; }
 
 lint: setup ## ruff, mypy --strict, import rules
 	@$(BIN)/ruff check . || { echo "make lint: ruff check found problems (see above)"; exit 1; }

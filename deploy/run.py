@@ -10,7 +10,7 @@ import sys
 
 from children import START_TIMEOUT, Failed, running, start_hub
 
-SAY = 'Say: "Hey Jarvis, why is sleep important?" (Ctrl-C ends it.)'
+SAY = 'Say: "Hey Jarvis, why is sleep important?" (Ctrl-C ends it.) Watch: http://127.0.0.1:8080'
 
 
 async def run(microphone: str, speaker: str) -> None:
@@ -20,7 +20,7 @@ async def run(microphone: str, speaker: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     print("A hub starts.", flush=True)
-    listen = ("--listen", "tcp://127.0.0.1:0", "--service", "", "--web", "")
+    listen = ("--listen", "tcp://127.0.0.1:0", "--service", "")
     hub_command = ("hub", "serve", "--show", *listen)
     async with running("hub", *hub_command) as hub:
         address = await start_hub(hub)

@@ -12,6 +12,7 @@ tools=(
     "libasound2-plugins /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so test_sound_devices"
     "iproute2 ip --distant,test_many_rooms"
     "systemd systemd-analyze test_systemd"
+    "chromium chromium test_page"
 )
 
 say() { printf 'test tools: %s\n' "$*"; }

@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
         "--service", metavar="URI", help='where Wyoming clients connect; "" for nowhere'
     )
     serve.add_argument(
-        "--web", metavar="URL", help='http://127.0.0.1:PORT for announcements; "" for nowhere'
+        "--web",
+        metavar="URL",
+        help='where the page is: http://127.0.0.1:PORT or https://HOST:PORT; "" for nowhere',
     )
     serve.add_argument(
         "--show", action="store_true", help="print each turn as it happens, with what was said"
@@ -81,6 +83,18 @@ def _parser() -> argparse.ArgumentParser:
     announce.add_argument(
         "--web", metavar="URL", help="where the hub is, as for serve, where it is given there"
     )
+    announce.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="a token for a hub at https://; default: that of the hub's own commands",
+    )
+    commands.add_parser("password", help="set the page's password: asked for, or a line of stdin")
+    token = commands.add_parser("token", help="make a token for a program; list and revoke them")
+    which = token.add_mutually_exclusive_group(required=True)
+    which.add_argument("name", nargs="?", metavar="NAME", help="what the program is called")
+    which.add_argument("--list", action="store_true", help="list the tokens' names")
+    which.add_argument("--revoke", metavar="NAME", help="make a token count no more")
     commands.add_parser("doctor", help="check this machine and say what to do")
     for command in commands.choices.values():  # before the command or behind it
         command.add_argument("--config", default=argparse.SUPPRESS, **config)
@@ -95,7 +109,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the chosen command; each is imported only when it is."""
-    if arguments.command not in ("models", "turns", "doctor", "pair", "satellites", "announce"):
+    if arguments.command in ("serve", "ask", "say", "transcribe"):
         from hub.engines.registry import check
 
         check(settings)
@@ -125,7 +139,19 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
         case "announce":
             from hub.commands.announce import announce
 
-            return announce(settings, arguments.text, arguments.room)
+            return announce(settings, arguments.text, arguments.room, arguments.token_file)
+        case "password":
+            from hub.commands.login import set_password
+
+            return set_password()
+        case "token":
+            from hub.commands import login
+
+            if arguments.list:
+                return login.list_tokens()
+            if arguments.revoke is not None:
+                return login.revoke_token(arguments.revoke)
+            return login.make_token(arguments.name)
         case "turns":
             from hub.commands.turns import show_turns
 

@@ -1,6 +1,9 @@
 """The hub's own certificate: made once, kept in the state folder, known by its pin."""
 
 import datetime
+import ipaddress
+import re
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,7 @@ from protocol.tls import pin_of, server_context
 
 _FILE = "certificate.pem"
 _VALID = datetime.timedelta(days=365 * 100)  # nobody looks at dates: the pin is what counts
+_HOST = re.compile(r"[A-Za-z0-9-]{1,63}(\.local)?")  # as a certificate can hold it
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
@@ -67,6 +71,12 @@ def _make() -> bytes:
         raise ConfigError("to make a certificate, install the extra 'hub'") from exc
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Parlour hub")])
+    # For programs that use the page's interfaces and trust this certificate by its file: they want
+    # to see the name that they asked for. (Addresses change; who uses one goes by the pin.)
+    host = socket.gethostname().partition(".")[0]
+    hosts = [h for h in ("localhost", host, f"{host}.local") if _HOST.fullmatch(h)]
+    names = [x509.DNSName(one) for one in dict.fromkeys(hosts)]
+    here = [x509.IPAddress(ipaddress.ip_address(one)) for one in ("127.0.0.1", "::1")]
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -76,6 +86,7 @@ def _make() -> bytes:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + _VALID)
+        .add_extension(x509.SubjectAlternativeName([*names, *here]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = key.private_bytes(

@@ -61,12 +61,12 @@ class Throttle:
 
     def refuses(self, host: str) -> bool:
         """Tell whether a peer from this address is to be hung up on."""
-        record = self._records.get(_key(host))
+        record = self._records.get(site_of(host))
         return record is not None and self._clock() < record.refused_until
 
     def failed(self, host: str) -> None:
         """Count a failure; one line in the log when a penalty begins."""
-        now, key = self._clock(), _key(host)
+        now, key = self._clock(), site_of(host)
         record = self._records.pop(key, None)
         if record is None or now - max(record.last, record.refused_until) > self._longest:
             record = _Record()
@@ -91,10 +91,11 @@ class Throttle:
 
     def succeeded(self, host: str) -> None:
         """Forget the failures of an address that has shown to be a friend's."""
-        self._records.pop(_key(host), None)
+        self._records.pop(site_of(host), None)
 
 
-def _key(host: str) -> str:
+def site_of(host: str) -> str:
+    """Return what peers from an address are counted by: itself, or its IPv6 network."""
     address = address_of(host)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.IPv6Network((address, _IPV6_SITE), strict=False))

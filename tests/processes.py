@@ -139,19 +139,20 @@ class House:
         extra: str = "",
         link: str = "",
         model: str = LLM,
+        web: str = ANY_PORT,
     ):
         """A hub that serves; `link` goes into hub.toml's [link], `extra` into [llm] and behind."""
         config = self.place("hub") / "hub.toml"
         tables = f'[link]\n{self.link}{link}[llm]\nmodel = "{model}"\n{extra}'
         config.write_text(tables, encoding="utf-8")
         arguments = ("hub", "--config", str(config), "serve", "--show")
-        ports = ("--listen", listen or self.listen, "--service", self.service, "--web", ANY_PORT)
+        ports = ("--listen", listen or self.listen, "--service", self.service, "--web", web)
         async with self.process("hub", *arguments, *ports, machine="hub") as hub:
             found = await hub.wait_for(r"satellites on (\S+)", timeout=START_TIMEOUT)
             hub.address = found[1]
             found = await hub.wait_for(r"Wyoming clients on (\S+)", timeout=START_TIMEOUT)
             hub.service = found[1]
-            found = await hub.wait_for(r"announcements on (\S+)", timeout=START_TIMEOUT)
+            found = await hub.wait_for(r"the page is at (\S+)", timeout=START_TIMEOUT)
             hub.web = found[1]
             if ready:
                 await hub.wait_for(r"^ready", timeout=START_TIMEOUT)

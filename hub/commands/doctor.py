@@ -26,6 +26,8 @@ from hub.models.catalogue import find_model
 from hub.pairings import Pairings
 from hub.service.admission import check_exposure
 from hub.store import Store
+from hub.web.credentials import Credentials
+from hub.web.listening import WebAddress
 from protocol.access import allow_list
 from protocol.connection import ProtocolError
 from protocol.settings import ConfigError
@@ -52,6 +54,7 @@ async def doctor(settings: Settings) -> int:
         await _check_async("record of turns", _store(settings)),
         await _check_async("satellite port", _port(settings)),
         await _check_async("service port", _service_port(settings)),
+        await _check_async("page", _page(settings)),
         await _check_async("home assistant", home_assistant.check(settings)),
     ]
     for name, make in makers:
@@ -124,6 +127,25 @@ async def _service_port(settings: Settings) -> tuple[bool, str]:
         return False, str(exc)
     free, text = await _free(listen)
     return free, f"{text}; beyond this machine: {', '.join(allow) or 'nobody'}" if free else text
+
+
+async def _page(settings: Settings) -> tuple[bool, str]:
+    listen = settings.web.listen
+    if not listen:
+        return True, "switched off"
+    who = "on this machine alone, without a password"
+    try:
+        address = WebAddress.read(listen)
+        if address.secure:
+            kept = await asyncio.to_thread(Credentials(state_folder()).read)
+            if kept.password is None:
+                return False, "it has no password yet; run: parlour-hub password"
+            who = f"behind its password; tokens: {', '.join(sorted(kept.tokens)) or 'none'}"
+    except (ConfigError, OSError) as exc:
+        return False, str(exc)
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    free, text = await _free(f"tcp://{host}:{address.port}")  # (free is free, whatever is spoken)
+    return free, f"{address}, {who}" if free else text
 
 
 async def _free(listen: str) -> tuple[bool, str]:

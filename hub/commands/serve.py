@@ -6,13 +6,16 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 from hub.app import Hub
-from hub.config import Settings
+from hub.certificate import load_certificate
+from hub.config import Settings, state_folder
 from hub.conversation.turn import Turn
 from hub.engines.base import EngineUnavailable
 from hub.engines.registry import llm_model, stt_model
-from protocol.discovery import manual_entry
+from hub.web.listening import WebAddress
+from protocol.discovery import manual_entry, reachable_at
 from protocol.service_manager import configure_logging, notify, watched
 
 _LOAD_TIMEOUT = 600.0  # seconds
@@ -43,7 +46,8 @@ async def serve(settings: Settings, *, show: bool) -> int:
         if entry := await asyncio.to_thread(manual_entry, hub.service_address):
             print(f"Home Assistant: {entry}", flush=True)
     if hub.web_address:
-        print(f"listening for announcements on {hub.web_address}", flush=True)
+        for line in await asyncio.to_thread(_page, hub.web_address):
+            print(line, flush=True)
     print(f"loading {stt_model(settings)}, {llm_model(settings.llm)}, {settings.tts.engine} ...")
     notify("READY=1", f"STATUS=listening on {address}; loading models")
     try:
@@ -57,6 +61,23 @@ async def serve(settings: Settings, *, show: bool) -> int:
     finally:
         await hub.close()
     return 0
+
+
+def _page(address: str) -> list[str]:
+    """Return what to say of where the page is. Blocks."""
+    where = WebAddress.read(address)
+    if not where.secure:
+        return [f"the page is at {address}"]
+    host = f"[{where.host}]" if ":" in where.host else where.host
+    # (Nothing speaks plain text there; it is how addresses are asked for.)
+    first, *others = reachable_at(f"tcp://{host}:{where.port}") or [where.host]
+    page = replace(where, host=first)
+    more = f" (or {', '.join(others)})" if others else ""
+    pin = load_certificate(state_folder()).pin.hex(":").upper()
+    return [
+        f"the page is at {page} for whoever knows the password{more}",
+        f"browsers warn of its certificate once; it is the hub's if its SHA-256 is {pin}",
+    ]
 
 
 async def _announce(hub: Hub, address: str) -> None:

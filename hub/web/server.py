@@ -1,59 +1,97 @@
-"""The hub's HTTP server: announcements and its health, for programs on this machine alone.
-
-Web pages of others run on this machine, too, in its browser: who they are is checked by `Host`
-(against a name of theirs that points here), `Origin` and the kind of the body.
-"""
+"""The hub's HTTP server: composes what is served, listens, stops in order."""
 
 import asyncio
 import errno
-import ipaddress
-import json
 import logging
-from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+import secrets
+import ssl
+from collections.abc import Callable
 
 from aiohttp import web
 
-from hub.conversation.patience import where
-from hub.service.announcer import Announcer, NotAnnounced
+from hub.certificate import load_certificate
+from hub.config import state_folder
+from hub.web import events, login, metrics, pages, talk
+from hub.web.api import rest
+from hub.web.callers import Callers
+from hub.web.credentials import Credentials, own_token_path
+from hub.web.guard import Guard, add_headers, answer_errors
+from hub.web.limits import Limits
+from hub.web.listening import KEEP_ALIVE, Connection, Listener, WebAddress, stop_when_gone
+from hub.web.openai import interface as openai
+from hub.web.openai.errors import openai_errors
+from hub.web.parts import Parts
+from protocol.private_files import write_private
 from protocol.settings import ConfigError
+from protocol.tls import server_context
 
 _LOGGER = logging.getLogger(__name__)
 
-_MOST_BODY = 16 * 1024  # bytes
-_BODY_TIMEOUT = 10.0  # seconds for a request's body
+_MOST_BODY = 16 * 1024  # bytes, where a handler does not say otherwise
+_MOST_HEADERS = 64  # of a request, each of 8 KiB at most
+_LONGEST_HEADER = 8190  # bytes
+_LINGERING = 5.0  # seconds in which the rest of a refused body is read, or its sender hears nothing
 _RETRY = 5.0  # seconds, while another program has the port
 _CLOSING = 2.0  # seconds that requests under way get when the hub stops
-_STATUS = {"no-such-room": 404, "busy": 409, "no-satellite": 503, "gone": 503, "engine-failed": 503}
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Routes = Callable[[Parts], list[web.RouteDef]]
+
+_ROUTES: tuple[Routes, ...] = (
+    events.routes,
+    talk.routes,
+    metrics.routes,
+    rest.routes,
+    openai.routes,
+    pages.routes,
+)
+"""What is served: a function of each module that serves something."""
 
 
 class WebServer:
     """Serves HTTP.
 
     Args:
-        listen: http://HOST:PORT, on this machine; "" serves nothing.
-        announcer: announces.
-        ready: says what the hub waits for, "" if it is ready.
+        listen: http://HOST:PORT, on this machine, or https://HOST:PORT; "" serves nothing.
+        parts: of the hub.
 
     Raises:
-        ConfigError: other machines could reach it, or it is no address.
+        ConfigError: other machines could reach it in plain text, or it is no address.
     """
 
-    def __init__(self, listen: str, announcer: Announcer, ready: Callable[[], str]) -> None:
-        self._address = address_of(listen) if listen else None
-        self._announcer = announcer
-        self._ready = ready
+    def __init__(self, listen: str, parts: Parts) -> None:
+        self._address = WebAddress.read(listen) if listen else None
+        self._parts = parts
+        self._own_token = ""
+        self.callers: Callers | None = None
+        if self._address is not None and self._address.secure:
+            self._own_token = secrets.token_urlsafe(32)
+            self.callers = Callers(Credentials(state_folder()), self._own_token)
+        self._limits = Limits(rates=self.callers is not None)
+        self._guard = Guard(self.callers, self._limits.stranger)
         self._runner: web.AppRunner | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._listener: Listener | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.address = ""  # where it listens, once it does
+        parts.metrics.connections["http"] = lambda: self.connections
+        parts.metrics.connections["websocket"] = lambda: self.websockets
 
     def app(self) -> web.Application:
         """Return what answers requests."""
-        app = web.Application(client_max_size=_MOST_BODY, middlewares=[_guard])
-        app.router.add_get("/health", self._health)
-        app.router.add_post("/api/announce", self._announce)
+        app = web.Application(
+            client_max_size=_MOST_BODY,
+            middlewares=[
+                self._parts.metrics.middleware,
+                stop_when_gone,
+                openai_errors,
+                answer_errors,
+                self._guard.middleware,
+                self._limits.middleware,
+            ],
+        )
+        app.on_response_prepare.append(add_headers)
+        app.add_routes(login.routes(self.callers))
+        for routes in _ROUTES:
+            app.add_routes(routes(self._parts))
         return app
 
     async def start(self) -> str:
@@ -61,41 +99,95 @@ class WebServer:
 
         Where another program has the port, the hub does without: that is one line in the log,
         "" is returned, and it is tried again until the port is free.
+
+        Raises:
+            ConfigError: others could reach it, and there is no password; or password or certificate
+                are broken.
+            OSError: password or certificate cannot be read.
         """
         if self._address is None:
             return ""
-        self._runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=_CLOSING)
-        await self._runner.setup()
+        tls = await self._secure(self.callers) if self.callers is not None else None
+        runner = self._runner = web.AppRunner(
+            self.app(), access_log=None, shutdown_timeout=_CLOSING
+        )
+        await runner.setup()
+        loop = asyncio.get_running_loop()
+
+        def connection() -> Connection:
+            assert runner.server is not None
+            return Connection(
+                runner.server,
+                loop=loop,
+                keepalive_timeout=KEEP_ALIVE,
+                lingering_time=_LINGERING,
+                max_line_size=_LONGEST_HEADER,
+                max_field_size=_LONGEST_HEADER,
+                max_headers=_MOST_HEADERS,
+                access_log=None,  # type: ignore[arg-type]  # None is for none
+            )
+
+        self._listener = Listener(connection, tls)
         if (problem := await self._listen()) is not None:
             hint = "another program has the port" if problem.errno == errno.EADDRINUSE else problem
             _LOGGER.warning(
-                "web.listen: http://%s:%d: %s; no announcements until it is free (or set "
+                "web.listen: %s: %s; no page and no announcements until it is free (or set "
                 "another one in hub.toml)",
-                *self._address,
+                self._address,
                 hint,
             )
-            self._task = asyncio.create_task(self._keep_trying(), name="web")
+            self._tasks.append(asyncio.create_task(self._keep_trying(), name="web"))
         return self.address
 
     async def close(self) -> None:
-        """Stop listening; requests under way are cut off after 2 s."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Stop listening; close websockets; requests under way are cut off after 2 s."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._listener is not None:
+            await self._listener.close()
+        await self._guard.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return self._listener.connections if self._listener is not None else 0
+
+    @property
+    def websockets(self) -> int:
+        """How many of them are websockets."""
+        return self._guard.sockets
+
+    async def _secure(self, callers: Callers) -> ssl.SSLContext:
+        try:
+            await callers.load()
+            certificate = await asyncio.to_thread(load_certificate, state_folder())
+            context = await asyncio.to_thread(server_context, certificate.path)
+            own = own_token_path(state_folder())
+            await asyncio.to_thread(write_private, own, self._own_token.encode())
+        except OSError as exc:
+            text = f"certificate and password in {state_folder()}: {exc}"
+            if isinstance(exc, PermissionError | ssl.SSLError):
+                raise ConfigError(text) from exc
+            raise OSError(text) from exc  # a full disk, a lock that is held: it may pass
+        if not callers.has_password:
+            raise ConfigError(
+                f"web.listen: at {self._address} everybody has to log in, and there is no password "
+                "yet; run, as the user that the hub runs as: parlour-hub password"
+            )
+        self._tasks.append(asyncio.create_task(callers.watch(), name="web: password and tokens"))
+        return context
+
     async def _listen(self) -> OSError | None:
         assert self._address is not None
-        assert self._runner is not None
-        site = web.TCPSite(self._runner, *self._address)
+        assert self._listener is not None
         try:
-            await site.start()
+            port = await self._listener.start(self._address)
         except OSError as exc:
-            await site.stop()
             return exc
-        host, port = self._runner.addresses[0][:2]
-        self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self.address = str(WebAddress(self._address.host, port, self._address.secure))
         return None
 
     async def _keep_trying(self) -> None:
@@ -103,106 +195,3 @@ class WebServer:
             await asyncio.sleep(_RETRY)
             await self._listen()
         _LOGGER.info("web.listen: listening on %s now", self.address)
-
-    async def _health(self, _: web.Request) -> web.Response:
-        waits = self._ready()
-        told = {"ready": not waits, "waits_for": waits, "rooms": self._announcer.rooms}
-        return web.json_response(told)
-
-    async def _announce(self, request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            return _refusal(415, "not-json", "send application/json")
-        try:
-            async with asyncio.timeout(_BODY_TIMEOUT):
-                body = await request.read()
-            asked = json.loads(body)
-        except TimeoutError:
-            return _refusal(408, "too-slow", f"the body took longer than {_BODY_TIMEOUT:g} s")
-        except (ValueError, RecursionError):  # ValueError: also a number of too many digits
-            return _refusal(400, "malformed", "the body is no JSON")
-        if not isinstance(asked, dict) or not isinstance(asked.get("text"), str):
-            return _refusal(400, "malformed", '"text" has to be a string')
-        room = asked.get("room")
-        if not isinstance(room, str | None):
-            return _refusal(400, "malformed", '"room" has to be a string, or missing for all')
-        if not _is_unicode(asked["text"]):
-            return _refusal(400, "bad-text", "the text: it is no Unicode")
-        if unknown := set(asked) - {"text", "room"}:
-            return _refusal(400, "malformed", f"unknown: {', '.join(sorted(unknown))}")
-        try:
-            return web.json_response({"rooms": await self._announcer.announce(asked["text"], room)})
-        except NotAnnounced as exc:
-            return _refusal(_STATUS[exc.code], exc.code, str(exc))
-        except ValueError as exc:
-            return _refusal(400, "bad-text", f"the text: {exc}")
-
-
-def address_of(listen: str) -> tuple[str, int]:
-    """Return host and port of `listen`.
-
-    Raises:
-        ConfigError: other machines could reach it, or it is no address.
-    """
-    try:
-        parts = urlsplit(listen)
-        host, port = parts.hostname or "", parts.port
-        bare = parts.path in ("", "/") and not parts.query and "@" not in parts.netloc
-    except ValueError:
-        bare, port = False, None
-    if not bare or parts.scheme != "http" or not host or port is None:
-        raise ConfigError(f"web.listen: {listen!r} is no http://HOST:PORT")
-    if not _is_local(host):
-        raise ConfigError(
-            f"web.listen: {host} can be reached from other machines, and nobody has to show who "
-            "they are there; use http://127.0.0.1:8080"
-        )
-    return host, port
-
-
-@web.middleware
-async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a page of somebody else's sends, and answer errors as JSON."""
-    host = _host_of(f"http://{request.headers.get('Host', '')}")
-    if not _is_local(host):
-        return _refusal(403, "wrong-host", "this is only for programs on this machine")
-    origin = request.headers.get("Origin")
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    same = origin is None or origin == f"http://{request.headers.get('Host')}"
-    if not same or site not in ("none", "same-origin"):
-        return _refusal(403, "wrong-origin", "this is not for pages of other sites")
-    try:
-        return await handler(request)
-    except web.HTTPException as exc:
-        code = {404: "no-such-page", 405: "wrong-method", 413: "too-long"}.get(exc.status, "http")
-        return _refusal(exc.status, code, exc.reason)
-    except Exception as exc:  # a bug, which must not quote the request
-        _LOGGER.error("web: %s: %s", request.path, where(exc))
-        return _refusal(500, "internal-error", "a bug in the hub; its log says where")
-
-
-def _is_unicode(text: str) -> bool:
-    """Tell whether it has no half of a letter (a lone surrogate), as JSON can write it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _host_of(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_local(host: str) -> bool:
-    """Tell whether it is this machine; stricter than `protocol.access.is_loopback`."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _refusal(status: int, code: str, text: str) -> web.Response:
-    return web.json_response({"error": {"code": code, "text": text}}, status=status)

@@ -194,6 +194,7 @@ def test_the_doctor_says_all_is_well_where_it_is(hub, models, tmp_path):
     (tmp_path / "hub.toml").write_text(
         f'[link]\nlisten = "unix://{tmp_path}/hub.socket"\n'
         f'[service]\nlisten = "unix://{tmp_path}/service.socket"\n'
+        '[web]\nlisten = "http://127.0.0.1:0"\n'
     )
     done = hub("--config", "hub.toml", "doctor", check=0)
     assert "✗" not in done.stdout
@@ -206,7 +207,7 @@ def test_the_doctor_says_what_to_do_where_something_is_missing(hub, tmp_path):
         (tmp_path / "file").touch()
         (tmp_path / "hub.toml").write_text(
             f'[link]\nlisten = "tcp://127.0.0.1:{port}"\n[store]\npath = "file/hub.db"\n'
-            '[service]\nlisten = "tcp://0.0.0.0:0"\n'
+            '[service]\nlisten = "tcp://0.0.0.0:0"\n[web]\nlisten = "https://0.0.0.0:0"\n'
             '[[wake.word]]\nname = "hey_parrot"\nmodel = "nothing.tflite"\n'
         )
         done = hub("--config", "hub.toml", "doctor", check=1, PARLOUR_MODELS=tmp_path / "nothing")
@@ -214,6 +215,7 @@ def test_the_doctor_says_what_to_do_where_something_is_missing(hub, tmp_path):
     assert any("models pull whisper-tiny.en" in line for line in wrong)
     assert any("is a hub running already?" in line for line in wrong)
     assert any("service port: service.listen" in line and "allow" in line for line in wrong)
+    assert any("page: " in line and "run: parlour-hub password" in line for line in wrong)
     assert any("wake words: cannot load wake word 'hey_parrot'" in line for line in wrong)
     assert any("record of turns" in line and "store.path" in line for line in wrong)
     assert "✓ text-to-speech" in done.stdout

@@ -74,6 +74,7 @@ async def test_two_hundred_silent_connections_keep_no_room_out(house, ask, port)
         assert hub.count("Traceback") == 0, hub.text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("port", "event_type"),
     [("service", "describe"), ("service", "ping"), ("service", "x"), ("link", "ping")],

@@ -74,6 +74,7 @@ def files_of(house):
     return [path for path in house.folder.rglob("*") if path.suffix in kinds]
 
 
+@pytest.mark.long
 async def test_a_paired_satellite_asks_over_tls_until_it_is_revoked(house, ask):
     listen = f"tls://127.0.0.1:{free_port()}"
     async with house.hub(listen) as hub:
@@ -104,6 +105,7 @@ async def test_a_paired_satellite_asks_over_tls_until_it_is_revoked(house, ask):
     assert tokens == ["pairing.toml"]
 
 
+@pytest.mark.long
 async def test_everybody_else_is_refused_with_a_clear_line_on_both_sides(house, tmp_path):
     port = free_port()
     listen = f"tls://127.0.0.1:{port}"

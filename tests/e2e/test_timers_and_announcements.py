@@ -28,6 +28,7 @@ async def announce(house, hub, *arguments):
     return child.returncode, output.decode()
 
 
+@pytest.mark.long
 async def test_a_timer_set_by_voice_rings_in_its_room_and_says_that_it_is_done(house, ask):
     async with (
         house.hub() as hub,
@@ -77,6 +78,7 @@ async def test_an_announcement_is_heard_in_every_room_or_in_one(house):
     assert "bath is free" in (await transcribe(hall.heard_wav)).lower()
 
 
+@pytest.mark.long
 async def test_an_announcement_waits_for_the_answer_that_is_being_spoken(house, ask):
     async with house.hub() as hub, house.satellite(hub.address) as kitchen:
         house.say(kitchen, "1", VOICE, ask("What time is it?"))

@@ -103,6 +103,7 @@ async def test_the_wake_word_interrupts_the_reply_and_the_new_question_is_answer
     assert "paris" in (await transcribe(kitchen.heard_wav, last=spoken + 0.3)).lower()
 
 
+@pytest.mark.long
 async def test_a_satellite_that_waits_to_be_dialled_is_driven_by_the_hub(house, ask):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -114,6 +115,7 @@ async def test_a_satellite_that_waits_to_be_dialled_is_driven_by_the_hub(house, 
         assert (await hub.wait_for(ANSWERED))[1] == "answered"
 
 
+@pytest.mark.long
 async def test_a_hub_killed_in_mid_reply_is_found_again_within_three_seconds(house, ask):
     async with house.hub() as hub, house.satellite(hub.address) as kitchen:
         address = hub.address
@@ -143,6 +145,7 @@ async def test_a_satellite_killed_in_mid_reply_costs_the_hub_nothing(house, ask)
             assert (await hub.wait_for(ANSWERED, nth=2))[1] == "answered"
 
 
+@pytest.mark.long
 async def test_two_rooms_are_answered_at_once_each_in_its_own(house, ask):
     async with (
         house.hub() as hub,

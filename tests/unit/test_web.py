@@ -1,20 +1,22 @@
-"""The hub's HTTP server, as programs, people's mistakes and pages of strangers use it."""
+"""The hub's HTTP server on this machine, as programs, and pages of strangers, use it."""
 
 import asyncio
 import json
 import socket
 
+import aiohttp
 import pytest
 from aiohttp import web
+from guarded_hub import running_hub
 
 from hub.commands.announce import announce
 from hub.config import Settings, WebSettings
 from hub.service.announcer import NotAnnounced
-from hub.web.server import WebServer, address_of
+from hub.web.listening import WebAddress
 from protocol.settings import ConfigError
 
 
-class Announcer:
+class Announced:
     """Takes what is announced; says of it what a test wants."""
 
     def __init__(self):
@@ -30,49 +32,140 @@ class Announcer:
 
 
 @pytest.fixture
-def announcer():
-    return Announcer()
+async def here(tmp_path, monkeypatch):
+    async with running_hub(tmp_path, monkeypatch) as hub:
+        yield hub
 
 
 @pytest.fixture
-async def client(aiohttp_client, announcer):
-    server = WebServer("http://127.0.0.1:8080", announcer, lambda: "")
-    return await aiohttp_client(server.app())
+def announced(here):
+    announced = Announced()
+    here.hub._announcer.announce = announced.announce
+    return announced
 
 
-async def test_an_announcement_is_taken_and_told_of_room_by_room(client, announcer):
-    response = await client.post("/api/announce", json={"text": "Dinner!", "room": "Kitchen"})
-    assert response.status == 200
-    assert await response.json() == {"rooms": {"Kitchen": "heard"}}
-    response = await client.post("/api/announce", json={"text": "Dinner!"})
-    assert await response.json() == {"rooms": {"Hall": "heard", "Kitchen": "heard"}}
-    assert announcer.told == [("Dinner!", "Kitchen"), ("Dinner!", None)]
+@pytest.fixture
+async def client(aiohttp_client, here):
+    return await aiohttp_client(here.server.app())
 
 
-@pytest.mark.parametrize(
-    ("error", "status", "code"),
-    [
-        (NotAnnounced("no-such-room", "no satellite in a room 'attic'"), 404, "no-such-room"),
-        (NotAnnounced("busy", "a conversation went on"), 409, "busy"),
-        (NotAnnounced("no-satellite", "no satellite is connected"), 503, "no-satellite"),
-        (NotAnnounced("gone", "the satellite went away"), 503, "gone"),
-        (NotAnnounced("engine-failed", "no voice"), 503, "engine-failed"),
-        (ValueError("it has more than 1000 letters"), 400, "bad-text"),
-    ],
-)
-async def test_what_goes_wrong_has_a_status_a_code_and_a_sentence(
-    client, announcer, error, status, code
+STRANGERS = [
+    {"Host": "attacker.example"},
+    {"Host": "attacker.example:8080"},
+    {"Host": "127.0.0.1.attacker.example"},
+    {"Host": "localhost.attacker.example"},
+    {"Host": "127.0.0.1@attacker.example"},
+    {"Host": "attacker.example#127.0.0.1"},
+    {"Host": ""},
+    {"Host": "192.168.1.5:8080"},
+    {"Host": "0.0.0.0:8080"},
+    {"Origin": "https://attacker.example"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": "http://127.0.0.1:9999"},
+    {"Origin": "http://localhost"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    # a form, a picture, a frame and a script of another site
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "script"},
+]
+
+
+@pytest.mark.parametrize("group", ["Host", "Origin", "Sec-Fetch-Site"])
+async def test_pages_of_strangers_are_refused(client, announced, group):
+    for headers in STRANGERS:
+        if group in headers:
+            await refuses(client, headers)
+    assert announced.told == []
+
+
+async def refuses(client, headers):
+    answers = [
+        await client.get("/health", headers=headers),
+        await client.get("/metrics", headers=headers),
+        await client.get("/nothing", headers=headers),
+        await client.post("/api/announce", headers=headers, json={"text": "Dinner!"}),
+        await client.post("/api/announce", headers=headers, data={"text": "Dinner!"}),
+        await client.options("/api/announce", headers=headers),
+    ]
+    for answer in answers:
+        assert answer.status == 403, headers
+        assert set((await answer.json())["error"]) == {"code", "text"}
+        assert "Access-Control-Allow-Origin" not in answer.headers
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await client.ws_connect("/api/events", headers=headers)
+    assert refused.value.status == 403, headers
+
+
+async def test_two_origins_are_no_origin(client, announced):
+    headers = [
+        ("Origin", f"http://127.0.0.1:{client.port}"),
+        ("Origin", "https://attacker.example"),
+    ]
+    answer = await client.post("/api/announce", headers=headers, json={"text": "Dinner!"})
+    assert answer.status in (400, 403)
+    assert announced.told == []
+
+
+async def test_a_form_that_another_site_posts_is_refused_whatever_the_browser_tells(
+    client, announced
 ):
-    announcer.error = error
-    response = await client.post("/api/announce", json={"text": "Dinner!"})
-    assert response.status == status
-    told = (await response.json())["error"]
-    assert told["code"] == code
-    assert str(error) in told["text"]
+    for navigate in ({}, {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}):
+        headers = {"Origin": "https://attacker.example", "Sec-Fetch-Site": "cross-site", **navigate}
+        answer = await client.post("/api/announce", headers=headers, json={"text": "Dinner!"})
+        assert answer.status == 403
+        del headers["Origin"]
+        answer = await client.post("/api/announce", headers=headers, json={"text": "Dinner!"})
+        assert answer.status == 403
+    assert announced.told == []
 
 
-async def test_a_bug_is_one_and_quotes_nothing(client, announcer, caplog):
-    announcer.error = KeyError("my secret dinner")
+async def test_a_link_from_another_site_leads_to_the_page_but_to_no_interface(client):
+    followed = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+    }
+    assert (await client.get("/", headers=followed)).status != 403
+    for path in ("/api/events", "/api/session", "/metrics", "/health", "/v1/models"):
+        assert (await client.get(path, headers=followed)).status == 403
+
+
+async def test_a_page_of_its_own_and_every_name_of_this_machine_may(client, announced):
+    port = client.port
+    for host in ("localhost", "127.0.0.1", f"127.0.0.1:{port}", f"localhost:{port}", "[::1]:8080"):
+        headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+        response = await client.post("/api/announce", json={"text": "Dinner!"}, headers=headers)
+        assert response.status == 200, host
+        async with client.ws_connect("/api/events", headers=headers) as events:
+            assert (await events.receive_json())["event"] == "snapshot"
+
+
+async def test_every_answer_tells_browsers_what_to_forbid(client):
+    paths = ("/health", "/nothing", "/api/session", "/metrics", "/ready")
+    answers = [await client.get(path) for path in paths]
+    answers.append(await client.get("/health", headers={"Host": "attacker.example"}))
+    answers.append(await client.post("/health"))
+    for answer in answers:
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Referrer-Policy"] in ("same-origin", "no-referrer")
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "Strict-Transport-Security" not in answer.headers
+        assert "aiohttp" not in answer.headers["Server"]
+
+
+async def test_other_addresses_and_methods_are_answered_in_json(client):
+    for response in (await client.get("/nothing"), await client.get("/api/announce")):
+        assert response.status in (404, 405)
+        assert set((await response.json())["error"]) == {"code", "text"}
+    assert "POST" in response.headers["Allow"]
+
+
+async def test_a_bug_is_one_and_quotes_nothing(client, announced, caplog):
+    announced.error = KeyError("my secret dinner")
     response = await client.post("/api/announce", json={"text": "Dinner!"})
     assert response.status == 500
     assert "secret" not in await response.text()
@@ -80,175 +173,75 @@ async def test_a_bug_is_one_and_quotes_nothing(client, announcer, caplog):
     assert "test_web.py" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (b"", "malformed"),
-        (b"{", "malformed"),
-        (b"\xff\xfe", "malformed"),
-        (b'"Dinner"', "malformed"),
-        (b"[]", "malformed"),
-        (b"{}", "malformed"),
-        (b'{"text": 5}', "malformed"),
-        (b'{"text": "Dinner!", "room": 5}', "malformed"),
-        (b'{"text": "Dinner!", "rooms": []}', "malformed"),
-        (b"[" * 16000, "malformed"),
-        (b'{"text": ' + b"9" * 5000 + b"}", "malformed"),
-        (b'{"text": "\\ud800"}', "bad-text"),
-    ],
-)
-async def test_what_is_no_announcement_is_refused(client, announcer, body, code):
-    response = await client.post(
-        "/api/announce", data=body, headers={"Content-Type": "application/json"}
-    )
-    assert response.status == 400
-    assert (await response.json())["error"]["code"] == code
-    assert announcer.told == []
+async def test_on_this_machine_nobody_logs_in(client):
+    assert await (await client.get("/api/session")).json() == {
+        "login": False,
+        "who": "this machine",
+    }
+    assert (await client.get("/login")).status == 404
 
 
-async def test_a_charset_that_nobody_knows_is_no_bug(client, announcer, caplog):
-    response = await client.post(
-        "/api/announce",
-        data=b'{"text": "Dinner!"}',
-        headers={"Content-Type": "application/json; charset=klingon"},
-    )
-    assert response.status == 200  # JSON is always in Unicode
-    assert announcer.told == [("Dinner!", None)]
-    assert caplog.text == ""
-
-
-async def test_a_body_that_does_not_come_is_not_waited_for(client, announcer, monkeypatch):
-    monkeypatch.setattr("hub.web.server._BODY_TIMEOUT", 0.1)
-
-    async def slow():
-        yield b'{"text": '
-        await asyncio.sleep(5)
-
-    response = await client.post(
-        "/api/announce", data=slow(), headers={"Content-Type": "application/json"}
-    )
-    assert response.status == 408
-    assert (await response.json())["error"]["code"] == "too-slow"
-    assert announcer.told == []
-
-
-async def test_what_is_too_long_is_refused(client, announcer):
-    response = await client.post("/api/announce", json={"text": "x" * 20_000})
-    assert response.status == 413
-    assert (await response.json())["error"]["code"] == "too-long"
-    assert announcer.told == []
-
-
-async def test_other_kinds_of_bodies_are_refused_since_any_page_may_send_them(client, announcer):
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
-        response = await client.post(
-            "/api/announce", data=b'{"text": "Dinner!"}', headers={"Content-Type": kind}
-        )
-        assert response.status == 415
-    assert announcer.told == []
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Host": "attacker.example"},
-        {"Host": "attacker.example:8080"},
-        {"Host": "127.0.0.1.attacker.example"},
-        {"Host": ""},
-        {"Host": "192.168.1.5:8080"},
-        {"Origin": "https://attacker.example"},
-        {"Origin": "null"},
-        {"Origin": "http://127.0.0.1:9999"},
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"},
-    ],
-)
-async def test_pages_of_strangers_are_refused(client, announcer, headers):
-    for path in ("/health", "/api/announce"):
-        call = client.get if path == "/health" else client.post
-        body = {} if path == "/health" else {"json": {"text": "Dinner!"}}
-        response = await call(path, headers=headers, **body)
-        assert response.status == 403
-        assert "Access-Control-Allow-Origin" not in response.headers
-    assert announcer.told == []
-
-
-async def test_a_page_of_its_own_and_every_name_of_this_machine_may(client, announcer):
-    port = client.port
-    for host in ("localhost", "127.0.0.1", f"127.0.0.1:{port}", f"localhost:{port}", "[::1]:8080"):
-        headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
-        response = await client.post("/api/announce", json={"text": "Dinner!"}, headers=headers)
-        assert response.status == 200, host
-
-
-async def test_health_says_whether_it_is_ready(aiohttp_client, announcer):
-    waits = ["stt, llm"]
-    server = WebServer("http://127.0.0.1:8080", announcer, lambda: waits[0])
-    client = await aiohttp_client(server.app())
-    told = await (await client.get("/health")).json()
-    assert told == {"ready": False, "waits_for": "stt, llm", "rooms": ["Hall", "Kitchen"]}
-    waits[0] = ""
-    assert (await (await client.get("/health")).json())["ready"] is True
-
-
-async def test_other_addresses_and_methods_are_answered_in_json(client):
-    for response in (await client.get("/nothing"), await client.get("/api/announce")):
-        assert response.status in (404, 405)
-        assert set((await response.json())["error"]) == {"code", "text"}
+# -- where it listens -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "listen",
     [
-        "http://0.0.0.0:8080",
-        "http://192.168.1.5:8080",
-        "http://[::]:8080",
-        "http://hub.example:8080",
-        "https://127.0.0.1:8080",
         "http://127.0.0.1",
         "http://127.0.0.1:99999",
         "http://127.0.0.1:8080/page",
+        "http://127.0.0.1:8080?page",
         "http://me@127.0.0.1:8080",
         "http://[::1:8080",
+        "ftp://127.0.0.1:8080",
     ],
 )
-def test_it_listens_on_this_machine_alone(listen):
-    with pytest.raises(ConfigError, match=r"web\.listen"):
-        address_of(listen)
+def test_what_is_no_address_is_told(listen):
+    with pytest.raises(ConfigError, match=r"web\.listen: .* is no http://HOST:PORT"):
+        WebAddress.read(listen)
+
+
+@pytest.mark.parametrize(
+    "rest", ["0.0.0.0:8080", "192.168.1.5:8080", "[::]:8080", "hub.example:8080", "localhost.:80"]
+)
+def test_in_plain_text_it_listens_on_this_machine_alone(rest):
+    with pytest.raises(ConfigError) as told:
+        WebAddress.read(f"http://{rest}")
+    assert f'write "https://{rest}"' in str(told.value)
+    assert "parlour-hub password" in str(told.value)
+    assert WebAddress.read(f"https://{rest}").secure
 
 
 def test_this_machine_has_several_names():
-    assert address_of("http://127.0.0.1:8080") == ("127.0.0.1", 8080)
-    assert address_of("http://localhost:80/") == ("localhost", 80)
-    assert address_of("http://[::1]:8080") == ("::1", 8080)
+    assert WebAddress.read("http://127.0.0.1:8080") == WebAddress("127.0.0.1", 8080, False)
+    assert WebAddress.read("http://localhost:80/") == WebAddress("localhost", 80, False)
+    assert WebAddress.read("http://[::1]:8080") == WebAddress("::1", 8080, False)
+    assert str(WebAddress("::1", 8080, True)) == "https://[::1]:8080"
 
 
 async def test_a_port_that_is_taken_is_one_line_and_the_server_comes_when_it_is_free(
-    announcer, caplog, monkeypatch
+    tmp_path, caplog, monkeypatch
 ):
     monkeypatch.setattr("hub.web.server._RETRY", 0.05)
     other = socket.create_server(("127.0.0.1", 0))
     port = other.getsockname()[1]
-    server = WebServer(f"http://127.0.0.1:{port}", announcer, lambda: "")
     try:
-        assert await server.start() == ""
-        assert caplog.text.count("another program has the port") == 1
-        await asyncio.sleep(0.2)
-        assert caplog.text.count("another program has the port") == 1
-        other.close()
-        async with asyncio.timeout(5):
-            while not server.address:
-                await asyncio.sleep(0.02)
-        assert server.address == f"http://127.0.0.1:{port}"
+        async with running_hub(tmp_path, monkeypatch, f"http://127.0.0.1:{port}") as hub:
+            assert hub.url == ""
+            await asyncio.sleep(0.2)
+            assert caplog.text.count("another program has the port") == 1
+            other.close()
+            async with asyncio.timeout(5):
+                while not hub.hub.web_address:
+                    await asyncio.sleep(0.02)
+            assert hub.hub.web_address == f"http://127.0.0.1:{port}"
     finally:
         other.close()
-        await server.close()
 
 
-async def test_without_an_address_it_does_not_listen(announcer):
-    server = WebServer("", announcer, lambda: "")
-    assert await server.start() == ""
-    await server.close()
+async def test_without_an_address_it_does_not_listen(tmp_path, monkeypatch):
+    async with running_hub(tmp_path, monkeypatch, "") as hub:
+        assert hub.hub.web_address == ""
 
 
 # -- the command ----------------------------------------------------------------------------------
@@ -259,21 +252,17 @@ async def said_by_command(listen, text="Dinner!", room=None):
     return await asyncio.to_thread(announce, settings, text, room)
 
 
-async def test_the_command_tells_what_came_of_it(announcer, capsys):
-    server = WebServer("http://127.0.0.1:0", announcer, lambda: "")
-    address = await server.start()
-    try:
-        assert await said_by_command(address, "Dinner, “quoted”!") == 0
-        assert capsys.readouterr().out == "Hall: heard\nKitchen: heard\n"
-        announcer.error = NotAnnounced("no-such-room", "no satellite in a room 'attic'")
-        assert await said_by_command(address, room="attic") == 1
-        told = capsys.readouterr().err
-        assert told == "parlour-hub: not announced: no satellite in a room 'attic'\n"
-        assert announcer.told == [("Dinner, “quoted”!", None), ("Dinner!", "attic")]
-    finally:
-        await server.close()
+async def test_the_command_tells_what_came_of_it(here, announced, capsys):
+    assert await said_by_command(here.url, "Dinner, “quoted”!") == 0
+    assert capsys.readouterr().out == "Hall: heard\nKitchen: heard\n"
+    announced.error = NotAnnounced("no-such-room", "no satellite in a room 'attic'")
+    assert await said_by_command(here.url, room="attic") == 1
+    told = capsys.readouterr().err
+    assert told == "parlour-hub: not announced: no satellite in a room 'attic'\n"
+    assert announced.told == [("Dinner, “quoted”!", None), ("Dinner!", "attic")]
+    await here.server.close()
     with pytest.raises(OSError, match="no hub is running at"):
-        await said_by_command(address)
+        await said_by_command(here.url)
     with pytest.raises(ConfigError, match="takes no announcements"):
         await said_by_command("")
 
