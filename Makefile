@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+ASIDE := --ignore=tests/bench --ignore=tests/homeassistant
 TEST_MODELS := whisper-tiny.en qwen2.5-coder-0.5b-instruct-q4_k_m smart-turn-v3.2
 
 .PHONY: help setup mic models demo run page test test-long test-homeassistant lint bench clean
@@ -38,12 +39,12 @@ lint: setup ## ruff, mypy --strict, import rules
 test: setup lint ## every check, and every test but those of test-long and test-homeassistant
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@deploy/test_tools.sh
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/bench --ignore=tests/homeassistant -m "not long" || { echo "make test: tests failed (see above)"; exit 1; }
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ASIDE) -m "not long" || { echo "make test: tests failed (see above)"; exit 1; }
 
-test-long: setup ## what takes minutes: hostile peers, killed processes, two machines with a bad network
+test-long: setup ## what takes minutes: hostile peers, killed processes, sound devices, the page for hours, two machines
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@deploy/test_tools.sh
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/e2e -m long || { echo "make test-long: tests failed (see above)"; exit 1; }
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ASIDE) -m long || { echo "make test-long: tests failed (see above)"; exit 1; }
 	@$(BIN)/python -m pytest -q tests/e2e/test_turn_processes.py tests/e2e/test_many_rooms.py tests/e2e/test_kills.py -m "not local" --distant --maxfail 3 || { echo "make test-long: tests of two machines failed (see above)"; exit 1; }
 
 test-homeassistant: setup ## hub and satellite with a real Home Assistant, made in ~/.cache (HOME_ASSISTANT=2026.11.0 for that one, as root)

@@ -10,7 +10,7 @@ import sys
 
 from children import START_TIMEOUT, Failed, running, start_hub
 
-SAY = 'Say: "Hey Jarvis, why is sleep important?" (Ctrl-C ends it.) Watch: http://127.0.0.1:8080'
+SAY = 'Say: "Hey Jarvis, why is sleep important?" (Ctrl-C ends it.)'
 
 
 async def run(microphone: str, speaker: str) -> None:

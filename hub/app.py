@@ -78,7 +78,7 @@ class Hub:
         self.rooms = Rooms(self.pipeline, settings.memory, self._ended)
         judge = Judge(self.engines.vad, self.engines.stt, settings)
         self._wake = Supervised("wake", partial(asyncio.to_thread, make_wake, settings))
-        self._told = HubTold(
+        told = HubTold(
             settings,
             self.engines,
             self._wake,
@@ -87,7 +87,7 @@ class Hub:
             self.store,
             self.recordings,
         )
-        self.live = Live(self._told, self.rooms.forget)
+        self.live = Live(told, self.rooms.forget)
         self._satellites = SatelliteServer(
             self.rooms,
             settings,
@@ -161,7 +161,7 @@ class Hub:
         except BaseException:  # most often there is no password
             await self.close()
             raise
-        for engine in self._supervised():
+        for engine in self.engines.needed:
             engine.start()
         if self.engines.turn is not None:  # a turn does without it
             self.engines.turn.start()
@@ -178,7 +178,7 @@ class Hub:
             EngineUnavailable: one failed, or takes longer than `timeout` seconds.
         """
         async with asyncio.TaskGroup() as waits:
-            for engine in self._supervised():
+            for engine in self.engines.needed:
                 waits.create_task(engine.get(timeout=timeout))
 
     async def wake_ready(self, timeout: float) -> None:
@@ -202,20 +202,13 @@ class Hub:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.home.close()
         await self.live.close()
-        engines = (*self._supervised(), self._wake, self.engines.turn)
+        engines = (*self.engines.needed, self._wake, self.engines.turn)
         await asyncio.gather(*(engine.close() for engine in engines if engine is not None))
         await self.store.close()
-
-    def _supervised(self) -> tuple[Supervised[Any], ...]:
-        return (self.engines.vad, self.engines.tts, self.engines.stt, self.engines.llm)
 
     async def _share_prompt(self, llm: LanguageModel) -> None:
         """Compute the system prompt once for all rooms."""
         await llm.prefill("", [self.pipeline.system])
-
-    def _waits_for(self) -> str:
-        """Return what keeps a turn from being answered, "" if nothing does."""
-        return ", ".join(self._told.waits_for())
 
     async def _send(self, room: str, event: Event, *, extension: bool = False) -> bool:
         return await self._satellites.send(room, event, extension=extension)

@@ -6,6 +6,7 @@ signed. Everything here is synchronous; callers on an event loop put file access
 
 from __future__ import annotations
 
+import io
 import math
 import wave
 from collections.abc import Iterator
@@ -277,6 +278,20 @@ def read_wav(path: Path) -> tuple[PcmFormat, bytes]:
     if not pcm:
         raise BadWav(f"{path.name} has no audio in it")
     return form, pcm
+
+
+def wav_of(form: PcmFormat, pcm: bytes) -> bytes:
+    """Return a whole wave file.
+
+    Args:
+        form: Format of the audio.
+        pcm: The audio, whole frames.
+    """
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setparams((form.channels, form.width, form.rate, 0, "NONE", ""))
+        wav.writeframes(pcm)
+    return file.getvalue()
 
 
 def write_wav(path: Path, form: PcmFormat, pcm: bytes) -> None:

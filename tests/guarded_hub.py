@@ -4,18 +4,8 @@ import contextlib
 import ssl
 
 import aiohttp
-from web_hub import Engines
+from web_hub import web_hub
 
-import hub.app
-from hub.app import Hub
-from hub.config import (
-    LinkSettings,
-    ServiceSettings,
-    Settings,
-    StoreSettings,
-    TurnSettings,
-    WebSettings,
-)
 from hub.web.credentials import Credentials
 
 PASSWORD = "correct horse battery"
@@ -26,6 +16,16 @@ def anybody():
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
+
+
+class Clock:
+    """Time that passes only when told to."""
+
+    def __init__(self, now=0.0):
+        self.now = now
+
+    def __call__(self):
+        return self.now
 
 
 class GuardedHub:
@@ -66,25 +66,8 @@ class GuardedHub:
 async def running_hub(folder, monkeypatch, listen="http://127.0.0.1:0", password=PASSWORD):
     """A hub that serves HTTP at `listen`; one at https:// has a password."""
     state = folder / "state" / "parlour"
-    monkeypatch.setenv("XDG_STATE_HOME", str(state.parent))
-    engines = Engines()
-    for role in ("stt", "llm", "tts", "vad", "wake"):
-        engine = getattr(engines, role)
-        monkeypatch.setattr(hub.app, f"make_{role}", lambda _, engine=engine: engine)
     if listen.startswith("https") and password is not None:
         Credentials(state).set_password(password)
-    running = Hub(
-        Settings(
-            link=LinkSettings(listen=f"unix://{folder}/link"),
-            service=ServiceSettings(listen=f"unix://{folder}/service"),
-            store=StoreSettings(path=str(folder / "hub.db")),
-            turn=TurnSettings(model=""),
-            web=WebSettings(listen=listen),
-        )
-    )
-    await running.start()
-    try:
-        await running.ready(10)
+    service = f"unix://{folder}/service"
+    async with web_hub(folder, monkeypatch, listen=listen, service=service) as running:
         yield GuardedHub(running, state)
-    finally:
-        await running.close()

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import io
-import wave
 
 import numpy as np
 from scripted import QUIET, VOICE, ScriptedLlm, ScriptedStt, ScriptedTts, ScriptedVad
@@ -22,12 +20,14 @@ from hub.config import (
     TurnSettings,
     WebSettings,
 )
+from protocol.audio import PcmFormat, wav_of
 from protocol.control import Configure, Status, Volume, WakeWordStatus
 from protocol.extensions import Introduction, introduce
 from protocol.transport import connect
 
 QUESTION = QUIET * 10 + VOICE * 60 + QUIET * 40
 """2.2 s of sound in which somebody speaks."""
+WAV = {"Content-Type": "audio/wav"}
 
 
 class Engines:
@@ -42,7 +42,16 @@ class Engines:
 
 
 @contextlib.asynccontextmanager
-async def web_hub(tmp_path, monkeypatch, engines=None, *, ready=True, **web):
+async def web_hub(
+    tmp_path,
+    monkeypatch,
+    engines=None,
+    *,
+    ready=True,
+    listen="http://127.0.0.1:0",
+    service="",
+    **web,
+):
     """Run a hub; yield it."""
     engines = engines or Engines()
     for role in ("stt", "llm", "tts", "vad", "wake"):
@@ -51,10 +60,10 @@ async def web_hub(tmp_path, monkeypatch, engines=None, *, ready=True, **web):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     settings = Settings(
         link=LinkSettings(listen=f"unix://{tmp_path}/link"),
-        service=ServiceSettings(listen=""),
+        service=ServiceSettings(listen=service),
         store=StoreSettings(path=str(tmp_path / "hub.db")),
         turn=TurnSettings(model=""),
-        web=WebSettings(listen="http://127.0.0.1:0", **web),
+        web=WebSettings(listen=listen, **web),
     )
     house = Hub(settings)
     await house.start()
@@ -102,15 +111,26 @@ async def satellite(house, room):
             await asyncio.gather(serving, return_exceptions=True)
 
 
+async def ask(client, text="What is the capital of France?", **more):
+    """Ask in writing; return the answer."""
+    response = await client.post("/api/ask", json={"text": text, **more})
+    assert response.status == 200
+    return await response.json()
+
+
+async def code_of(response, status):
+    """Return the code of an error; its status is `status`."""
+    told = await response.json()
+    assert response.status == status, told
+    assert set(told) == {"error"}
+    assert set(told["error"]) == {"code", "text"}
+    assert told["error"]["text"]
+    return told["error"]["code"]
+
+
 def wav(pcm=QUESTION, rate=16000, channels=1, width=2):
     """Return a wave file."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(channels)
-        writer.setsampwidth(width)
-        writer.setframerate(rate)
-        writer.writeframes(pcm)
-    return file.getvalue()
+    return wav_of(PcmFormat(rate, width, channels), pcm)
 
 
 def pcm_in(body):

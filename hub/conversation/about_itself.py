@@ -18,6 +18,10 @@ _KEEPING = (
     "I keep no sound. The words of our talks stay on the computer in your home, unless that is "
     "switched off."
 )
+_KEEPING_SOUND = (
+    "I keep the sound of what you said last, but only in the memory of the computer in your home. "
+    "The words of our talks stay there, too, unless that is switched off."
+)
 _MAKER = "I'm {name}, open-source software that runs on a computer in your home."
 
 _FACTS = (
@@ -80,15 +84,18 @@ what (is|are) your (name|names)$
 _KNOWN = tuple((answer, any_of(patterns)) for answer, patterns in _FACTS)
 
 
-def about_itself(text: str, name: str = "Parlour") -> str | None:
+def about_itself(text: str, name: str = "Parlour", *, keeps_sound: bool = False) -> str | None:
     """Return the answer to a question about the assistant itself, or None if it is none.
 
     Args:
         text: what the person said.
         name: what the assistant calls itself.
+        keeps_sound: whether the sound of what is said is kept for a while.
     """
     words = bare(text).text
     for answer, asked in _KNOWN:
         if asked.match(words):
+            if keeps_sound and answer is _KEEPING:
+                return _KEEPING_SOUND
             return answer.format(name=name)
     return None

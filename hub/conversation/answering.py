@@ -262,6 +262,7 @@ class Answering:
             name=self._settings.name,
             now=self._clock(),
             place=place,
+            keeps_sound=self._settings.web.keep_sound,
         )
         with self._reported(llm), turn.span("write", provisional=True):
             async with aclosing(reply):

@@ -25,6 +25,7 @@ async def write_reply(
     name: str = "Parlour",
     now: datetime | None = None,
     place: str = "",
+    keeps_sound: bool = False,
 ) -> AsyncGenerator[str]:
     """Yield the clauses of the model's reply to `messages`, whose last one is the user's.
 
@@ -42,6 +43,7 @@ async def write_reply(
         name: what the assistant calls itself.
         now: the local time; None where it is not known.
         place: the room's name; "" where it is not known.
+        keeps_sound: whether the sound of what is said is kept for a while.
 
     Raises:
         NoAnswer: the model says nothing for too long, though it stops when it is told to.
@@ -49,7 +51,7 @@ async def write_reply(
     """
     earlier = [message.content for message in messages[:-1] if message.role == "user"]
     said = messages[-1].content
-    answer = about_itself(said, name)
+    answer = about_itself(said, name, keeps_sound=keeps_sound)
     if answer is None:
         told = about_now(said, now, place, earlier) if now else None
         known = abilities | {"clock"} if now else abilities

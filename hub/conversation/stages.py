@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from hub.conversation.turn import Turn
 from hub.engines.base import EndOfTurn, LanguageModel, SpeechToText, TextToSpeech, VoiceActivity
@@ -23,6 +24,16 @@ class Engines:
     tts: Supervised[TextToSpeech]
     vad: Supervised[VoiceActivity]
     turn: Supervised[EndOfTurn] | None = None
+
+    @property
+    def needed(self) -> tuple[Supervised[Any], ...]:
+        """Those that a turn cannot do without."""
+        return (self.vad, self.tts, self.stt, self.llm)
+
+    @property
+    def missing(self) -> list[str]:
+        """The roles of those among them that are not there at the moment."""
+        return [engine.role for engine in self.needed if engine.current is None]
 
 
 class Gate:

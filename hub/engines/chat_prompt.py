@@ -10,6 +10,7 @@ from hub.engines.llama_context import LlamaContext
 
 _PUNCTUATION = " .,;:!?…-"
 _LETTERS_A_TOKEN = 16  # English has four, code with its spaces some six
+_MARKS_WITHIN = 8  # passes that take marks out of which others arise
 _HERE = "\ue000"  # marks a place in a prompt; for private use in Unicode, so no template has it
 
 
@@ -61,6 +62,11 @@ class Prompter:
             ) from exc
 
     def _without_marks(self, text: str) -> str:
-        while (plain := self._control.sub("", text)) != text:  # taking one out may make another
+        for _ in range(_MARKS_WITHIN):  # taking one out may make another
+            if (plain := self._control.sub("", text)) == text:
+                return text
+            text = plain
+        # Thousands within each other would take seconds so; a space keeps their halves apart.
+        while (plain := self._control.sub(" ", text)) != text:
             text = plain
         return text

@@ -165,8 +165,11 @@ class LlamaContext:
 
     # -- rooms --------------------------------------------------------------------------------
 
-    def share(self, tokens: Sequence[int]) -> None:
+    def share(self, tokens: Sequence[int]) -> bool:
         """Compute the beginning that all prompts have in common, once.
+
+        Returns False when rooms that are being answered have no place left for it: try again when
+        one of them is done.
 
         Raises:
             TooLong: it does not fit into this context.
@@ -174,6 +177,9 @@ class LlamaContext:
         if len(tokens) >= self.context_tokens:
             raise TooLong(len(tokens), self.context_tokens)
         kept = _common(self._shared, tokens)
+        while len(tokens) + self._cells_of_rooms(kept) > self.context_tokens:
+            if not self._park_oldest():
+                return False
         llama_cpp.llama_memory_seq_rm(self._memory, 0, kept, -1)
         self._shared = list(tokens[:kept])
         for slot in self._rooms.values():
@@ -182,6 +188,7 @@ class LlamaContext:
             part = list(tokens[start : start + self.batch_tokens])
             self._decode([(0, start, part, False)])
             self._shared += part
+        return True
 
     def place_for(self, prompt: Sequence[int]) -> int:
         """Return how many tokens of a reply fit behind `prompt`; below 1 for none."""
@@ -343,9 +350,13 @@ class LlamaContext:
 
     def _cells(self) -> int:
         """Return how many cells are in use, or promised to rooms that are being answered."""
-        rooms = self._rooms.values()
-        return len(self._shared) + sum(
-            max(len(slot.tokens), slot.reserved) - slot.shared for slot in rooms
+        return len(self._shared) + self._cells_of_rooms(len(self._shared))
+
+    def _cells_of_rooms(self, shared: int) -> int:
+        """Return how many of them are no other room's, if the first `shared` tokens are shared."""
+        return sum(
+            max(len(slot.tokens), slot.reserved) - min(slot.shared, shared)
+            for slot in self._rooms.values()
         )
 
     def _decode(self, parts: Sequence[tuple[int, int, list[int], bool]]) -> list[int]:

@@ -110,7 +110,9 @@ class Schedule:
                 if request.background and (place := self._context.place_for(request.tokens)) > 0:
                     request.max_tokens = min(request.max_tokens, place)
             if request.room == SHARED:
-                self._context.share(request.tokens)
+                while not self._context.share(request.tokens):
+                    if not self._suspend_background():
+                        return False
                 request.end()
                 return True
             if request.max_tokens and request.sampler is None:
@@ -143,10 +145,15 @@ class Schedule:
             )
             if kept is not None or request.background:
                 return kept
-            other = next((r for r in self._active if r.background), None)
-            if other is None:
+            if not self._suspend_background():
                 return None
+
+    def _suspend_background(self) -> bool:
+        """Let one that is in the background wait; False where there is none."""
+        other = next((r for r in self._active if r.background), None)
+        if other is not None:
             self._suspend(other)
+        return other is not None
 
     @staticmethod
     def _left(request: Request) -> int:

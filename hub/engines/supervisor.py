@@ -50,6 +50,7 @@ class Supervised(Generic[E]):
         self._make = make
         self._warm = warm
         self._engine: E | None = None
+        self._replaced: list[E] = []  # that are to be closed before another one is loaded
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -92,20 +93,26 @@ class Supervised(Generic[E]):
         self.restarts += 1
         self._engine = None
         self.state, self.reason = EngineState.LOADING, str(error)
-        self._task = asyncio.create_task(self._load(replacing=engine), name=f"load {self.role}")
+        self._replaced.append(engine)
+        self._task = asyncio.create_task(self._load(), name=f"load {self.role}")
 
     def renew(self) -> None:
         """Load a fresh engine instead of this one: what it is made of has changed."""
         if (before := self._task) is None:
             return  # it has not begun
         before.cancel()
-        engine, self._engine = self._engine, None
+        if self._engine is not None:
+            self._replaced.append(self._engine)
+            self._engine = None
         self._set(EngineState.LOADING, "")
-        self._task = asyncio.create_task(self._load_after(before, engine), name=f"load {self.role}")
+        self._task = asyncio.create_task(self._load_after(before), name=f"load {self.role}")
 
-    async def _load_after(self, before: asyncio.Task[None], engine: E | None) -> None:
-        await asyncio.gather(before, return_exceptions=True)
-        await self._load(replacing=engine)
+    async def _load_after(self, before: asyncio.Task[None]) -> None:
+        try:
+            await asyncio.wait([before])
+        finally:  # `before` closes what it made, also where this is renewed or closed meanwhile
+            await asyncio.wait([before])
+        await self._load()
 
     @asynccontextmanager
     async def lent(self, *, timeout: float) -> AsyncIterator[E]:
@@ -125,14 +132,19 @@ class Supervised(Generic[E]):
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        engine, self._engine = self._engine, None  # from here on nobody can report it
+        if self._engine is not None:
+            self._replaced.append(self._engine)
+            self._engine = None  # from here on nobody can report it
         self._set(EngineState.FAILED, f"{self.role} is stopped")
-        if engine is not None:
-            await _close(self.role, engine)
+        await self._close_replaced()
 
-    async def _load(self, replacing: E | None = None) -> None:
-        if replacing is not None:
-            await _close(self.role, replacing)
+    async def _close_replaced(self) -> None:
+        while self._replaced:  # one whose closing is cancelled is closed again
+            await _close(self.role, self._replaced[0])
+            del self._replaced[0]
+
+    async def _load(self) -> None:
+        await self._close_replaced()
         delay = _FIRST_RETRY
         while True:
             began = time.monotonic()

@@ -13,7 +13,7 @@ from wyoming.satellite import PauseSatellite, RunSatellite
 
 from hub.home.kept import Chosen
 from hub.home.timers import Send
-from hub.home.volume import SendLevel, Volumes
+from hub.home.volume import SendExtension, Volumes
 from hub.live.state import WakeWordView
 from protocol.control import Configure, Status
 
@@ -74,7 +74,7 @@ class Controls:
     def __init__(
         self,
         send: Send,
-        send_extension: SendLevel,
+        send_extension: SendExtension,
         volumes: Volumes,
         changed: Callable[[], None],
         told: TellStatus = nobody_cares,

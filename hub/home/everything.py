@@ -12,7 +12,7 @@ from hub.home.controls import Controls, TellStatus, nobody_cares
 from hub.home.kept import Keeper, Kept
 from hub.home.sentences import Sentences
 from hub.home.timers import Say, Send, Timers
-from hub.home.volume import SendLevel, Volumes
+from hub.home.volume import SendExtension, Volumes
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class Everything:
         path: the database, for timers and what is set at satellites.
         languages: those that are spoken to the hub, most likely first.
         send: tells a room's satellite.
-        send_level: tells one that has a volume.
+        send_extension: tells one of Parlour's own.
         say: says in a room that a timer is done.
         home_assistant: what Home Assistant does; None where it is not configured.
         told: told how satellites are set.
@@ -35,7 +35,7 @@ class Everything:
         path: Path,
         languages: Sequence[str],
         send: Send,
-        send_level: SendLevel,
+        send_extension: SendExtension,
         say: Say,
         home_assistant: Home | None = None,
         told: TellStatus = nobody_cares,
@@ -44,9 +44,9 @@ class Everything:
         self._keeper = Keeper(path)
         self.timers = Timers(send, say, self._changed)
         self.volumes = Volumes(
-            send_level, self._changed, lambda room, level: told(room, volume=level)
+            send_extension, self._changed, lambda room, level: told(room, volume=level)
         )
-        self.controls = Controls(send, send_level, self.volumes, self._changed, told)
+        self.controls = Controls(send, send_extension, self.volumes, self._changed, told)
         self._built_in = BuiltIn(self.timers, self.volumes)
         self._home_assistant = home_assistant
         self._starting: asyncio.Task[None] | None = None

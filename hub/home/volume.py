@@ -14,7 +14,7 @@ _LEAST = 0.05  # a satellite that is silent could not even be asked to be louder
 Told = Callable[[str, float], None]
 """Told of a room and how loud its satellite is."""
 
-SendLevel = Callable[[str, Event], Awaitable[bool]]
+SendExtension = Callable[[str, Event], Awaitable[bool]]
 """Sends an event that only Parlour's own satellites know; whether one is there."""
 
 
@@ -29,7 +29,7 @@ class Volumes:
 
     def __init__(
         self,
-        send: SendLevel,
+        send: SendExtension,
         changed: Callable[[], None],
         told: Told = lambda room, level: None,
     ) -> None:

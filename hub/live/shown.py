@@ -19,15 +19,11 @@ from hub.live.turn_view import view_of
 
 @dataclass(slots=True)
 class ShownRoom:
-    """A room that is shown, with its last turns.
-
-    `since` is when somebody came, or went, in seconds since the epoch; `gone` is the latter, and
-    `level_told` when its level was told last, on the event loop's clock.
-    """
+    """A room that is shown, with its last turns."""
 
     name: str
     kind: RoomKind
-    since: float
+    since: float  # when somebody came, or went, in seconds since the epoch
     connected: bool = True
     controls: list[str] = field(default_factory=list)
     muted: bool | None = None

@@ -30,8 +30,8 @@ class Span(msgspec.Struct, frozen=True):
     """Some work, or some waiting, of a turn: one bar of its waterfall.
 
     Args:
-        stage: "speech", "transcribe", "end_of_turn", "understand", "write", "act", "speak", "gate"
-            or "play".
+        stage: "speech", "transcribe", "end_of_turn", "choose", "write", "act", "speak", "gate" or
+            "play".
         begin: seconds since the turn began.
         end: seconds since the turn began; null while it goes on.
         dropped: whether what came of it was thrown away: they went on speaking.

@@ -17,7 +17,6 @@ from hub.recordings import Recordings
 from hub.store import Store
 
 _SEE_LOG = "The hub's log says more; it is tried again by itself."
-_NEEDED = ("vad", "stt", "llm", "tts")
 
 
 class HubTold:
@@ -59,15 +58,9 @@ class HubTold:
             "turn": settings.turn.model,
         }
 
-    def waits_for(self) -> list[str]:
-        """Return the roles of the engines that are not there and that a turn cannot do without."""
-        engines = self._engines
-        needed = (engines.vad, engines.tts, engines.stt, engines.llm)
-        return [engine.role for engine in needed if engine.current is None]
-
     def hub(self) -> HubView:
         """Return the hub's own state."""
-        waits = self.waits_for()
+        waits = self._engines.missing
         return HubView(
             name=self._settings.name,
             version=self._version,
@@ -105,7 +98,7 @@ class HubTold:
             load_seconds=round(engine.load_seconds, 2),
             restarts=engine.restarts,
             in_use=engine.in_use,
-            needed=role in _NEEDED,
+            needed=engine in self._engines.needed,
         )
 
     def _name(self, role: str, engine: str) -> str:

@@ -1,5 +1,6 @@
 """One connected satellite, or browser tab: what it says, and who hears its sound."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -133,6 +134,11 @@ class SatelliteLink:
     async def quiet(self) -> None:
         """Wait until the room has no turn; whoever waits bounds it."""
         await self._room.quiet()
+
+    async def stop(self) -> None:
+        """Stop the turn that goes on, and what plays of it."""
+        with contextlib.suppress(ConnectionClosed, ProtocolError):  # then nothing plays any more
+            await self._turns.stop()
 
     async def hear_no_more(self) -> None:
         """Drop what somebody is saying: the microphone is off. A reply goes on."""

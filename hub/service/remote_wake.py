@@ -33,7 +33,8 @@ class RemoteWake:
     Args:
         engine: the hub's wake words.
         room: the satellite's.
-        begins: called when it begins to listen, at first and after each command.
+        begins: called when it begins to listen, at first and after each command, and when it
+            listens for other words.
         heard: told of a wake word. Either may raise what a connection does when the peer has gone.
     """
 
@@ -52,6 +53,7 @@ class RemoteWake:
         self._at = 0  # bytes of all sound, up to the end of `_sound`
         self._listened = 0  # of them, those that the model has heard
         self._word = 0  # where the newest wake word was
+        self._began: WakeWord | None = None  # that there was when it began to listen
         self._came = asyncio.Event()
         self._again = False
         self._task: asyncio.Task[None] | None = None
@@ -106,6 +108,7 @@ class RemoteWake:
         client.set(self._room)
         try:
             while True:
+                self._began = self._engine.current
                 await self._begins()
                 name, phrase = await self._next_word()
                 await self._heard(name, phrase, round(1000 * SPEECH.seconds(self._word)))
@@ -131,6 +134,9 @@ class RemoteWake:
 
     async def _word_in_sound(self) -> tuple[str, str]:
         async with self._engine.lent(timeout=LOADING_PATIENCE) as engine:
+            if engine is not self._began:
+                self._began = engine
+                await self._begins()
             stream = engine.stream(None, None)
             try:
                 name = await self._follow(stream)

@@ -81,20 +81,12 @@ class Speaker:
 
     async def say(self, text: AsyncIterator[str], voice: str, write: Write) -> None:
         """Send the speech of `text`, each sentence as soon as it is whole; all in one format."""
-        form = await self.format()
+        form = (await self._engines.tts.get(timeout=LOADING_PATIENCE)).format
         await write(AudioStart(rate=form.rate, width=form.width, channels=form.channels))
         async with aclosing(self.speech(text, voice, form)) as pieces:
             async for pcm in pieces:
                 await write(AudioChunk(form.rate, form.width, form.channels, pcm))
         await write(AudioStop())
-
-    async def format(self) -> PcmFormat:
-        """Return what the voice speaks in.
-
-        Raises:
-            EngineUnavailable: there is none.
-        """
-        return (await self._engines.tts.get(timeout=LOADING_PATIENCE)).format
 
     async def speech(
         self, text: AsyncIterator[str], voice: str, form: PcmFormat

@@ -159,6 +159,13 @@ class Turns:
             self._want_no_more_sound()
             await self._room.stop(Outcome.INTERRUPTED)
 
+    async def stop(self) -> None:
+        """Stop the turn that goes on, and say nothing else."""
+        async with self._beginning:
+            await self._judge_no_more()
+            if (turn := self.under_way) is not None:
+                await self._stop(turn)
+
     def played_so_far(self, report: Playback) -> None:
         """Take a report of how much of a reply was played."""
         turn = self._turn

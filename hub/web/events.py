@@ -1,13 +1,17 @@
 """Live events: one websocket that tells all that goes on, as the page shows it."""
 
 import asyncio
+import logging
 
 import msgspec
 from aiohttp import WSMsgType, web
 
+from hub.conversation.patience import where
 from hub.live.live import Subscription
-from hub.web.errors import ApiError
+from hub.web.errors import ApiError, Later
 from hub.web.parts import Parts
+
+_LOGGER = logging.getLogger(__name__)
 
 _MOST_READERS = 64
 _HEARTBEAT = 20.0  # seconds; a reader that does not answer is gone
@@ -19,11 +23,13 @@ def routes(parts: Parts) -> list[web.RouteDef]:
 
     async def events(request: web.Request) -> web.StreamResponse:
         if parts.live.subscribers >= _MOST_READERS:
-            raise ApiError(503, "busy", f"{_MOST_READERS} readers are connected already")
+            raise Later("busy", f"{_MOST_READERS} readers are connected already")
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT, max_msg_size=1024, compress=True)
+        if not socket.can_prepare(request):
+            raise ApiError(426, "no-websocket", "this address is for websockets")
         await socket.prepare(request)
         subscription = parts.live.subscribe()
-        telling = asyncio.create_task(_tell(socket, subscription), name="live events")
+        telling = asyncio.create_task(_tell(socket, request, subscription), name="live events")
         try:
             # Nothing is asked of readers; this notices that one has gone. No time-out: heartbeats.
             async for message in socket:
@@ -38,12 +44,21 @@ def routes(parts: Parts) -> list[web.RouteDef]:
     return [web.get("/api/events", events)]
 
 
-async def _tell(socket: web.WebSocketResponse, subscription: Subscription) -> None:
+async def _tell(
+    socket: web.WebSocketResponse, request: web.Request, subscription: Subscription
+) -> None:
     while True:
         event = await subscription.next()
         try:
             async with asyncio.timeout(_SEND_TIMEOUT):
                 await socket.send_str(msgspec.json.encode(event).decode())
-        except (TimeoutError, ConnectionError):
+        except TimeoutError:  # nor would it take a farewell
+            if request.transport is not None:
+                request.transport.abort()
+            return
+        except ConnectionError:
+            return  # whoever reads from it sees it, too
+        except Exception as exc:  # a bug, but a reader who is told nothing must not believe it
+            _LOGGER.error("live events: %s", where(exc))
             await socket.close()
             return

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from hub.conversation.patience import where
 from hub.web.callers import Caller, Callers, hang_up
-from hub.web.errors import ApiError, refusal
+from hub.web.errors import ApiError, Later, refusal
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -91,7 +91,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 def _answer_to(error: Exception, request: web.Request) -> web.Response:
     if isinstance(error, ApiError):
-        return refusal(error.status, error.code, str(error))
+        seconds = error.seconds if isinstance(error, Later) else None
+        return refusal(error.status, error.code, str(error), seconds)
     if isinstance(error, web.HTTPException):
         answer = refusal(error.status, _CODES.get(error.status, "http"), error.reason)
         if "Allow" in error.headers:

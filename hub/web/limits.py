@@ -119,12 +119,8 @@ class Limits:
 def too_many(wait: float) -> web.Response:
     """Return the answer to a caller that asks too often."""
     seconds = math.ceil(wait)
-    answer = refusal(429, "too-many-requests", f"too many requests; wait {seconds} s")
-    answer.headers["Retry-After"] = str(seconds)
-    return answer
+    return refusal(429, "too-many-requests", f"too many requests; wait {seconds} s", seconds)
 
 
 def _busy(text: str) -> web.Response:
-    answer = refusal(503, "busy", text)
-    answer.headers["Retry-After"] = "1"
-    return answer
+    return refusal(503, "busy", text, 1)

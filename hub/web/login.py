@@ -1,6 +1,5 @@
 """The login page, for browsers beyond this machine. A plain form: it needs no script."""
 
-import asyncio
 from html import escape
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -8,6 +7,7 @@ from urllib.parse import parse_qs
 import msgspec
 from aiohttp import web
 
+from hub.web.bodies import whole_body
 from hub.web.callers import Callers, NotLoggedIn
 from hub.web.errors import ApiError
 from hub.web.guard import CALLER, COOKIE, LOGIN
@@ -138,15 +138,7 @@ async def _password(request: web.Request) -> str:
     """
     if request.content_type != "application/x-www-form-urlencoded":
         raise ApiError(415, "wrong-type", "send the form")
-    body = b""
-    try:
-        async with asyncio.timeout(_BODY_TIMEOUT):
-            async for part in request.content.iter_any():
-                body += part
-                if len(body) > _MOST_BODY:
-                    raise ApiError(413, "too-long", "that is too long for a password")
-    except TimeoutError:
-        raise ApiError(408, "too-slow", f"the form took longer than {_BODY_TIMEOUT:g} s") from None
+    body = await whole_body(request, most=_MOST_BODY, seconds=_BODY_TIMEOUT)
     try:
         fields = parse_qs(body.decode("ascii"), max_num_fields=8, strict_parsing=False)
         return fields.get("password", [""])[0]

@@ -3,7 +3,7 @@
 import time
 from collections import Counter as Counts
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
@@ -13,9 +13,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from hub.conversation.turn import Mark, Turn
-from hub.engines.supervisor import EngineState, Supervised
+from hub.engines.supervisor import EngineState
+from hub.web.errors import Later
 from hub.web.guard import Handler, is_websocket, template_of
-from hub.web.openapi import Call, Content, Endpoint, Later, served
+from hub.web.openapi import Call, Content, Endpoint, served
 
 if TYPE_CHECKING:
     from hub.web.parts import Parts  # which has the metrics among its parts
@@ -132,8 +133,7 @@ def routes(parts: "Parts") -> list[web.RouteDef]:
         return web.Response(body=encode(metrics.registry), headers={"Content-Type": content_type})
 
     async def ready(_: Call) -> Ready:
-        waits = [engine.role for engine in _needed(parts) if engine.current is None]
-        if waits:
+        if waits := parts.engines.missing:
             raise Later("not-ready", f"the hub waits for {', '.join(waits)}")
         return Ready(True)
 
@@ -180,7 +180,7 @@ class _State(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the figures."""
         parts = self._parts
-        engines = [*_needed(parts), parts.wake]
+        engines = [*parts.engines.needed, parts.wake]
         if parts.engines.turn is not None:
             engines.append(parts.engines.turn)
         engines = [engine for engine in engines if engine.started]
@@ -215,9 +215,7 @@ class _State(Collector):
         }
         yield _gauge("parlour_queue", "What waits, by queue.", waiting, "queue")
         rooms = Counts(room.kind for room in parts.live.rooms() if room.state != "offline")
-        connections: dict[tuple[str, ...], float] = {
-            (kind,): float(rooms[kind]) for kind in ("satellite", "tab")
-        }
+        connections: _Values = {(kind,): float(rooms[kind]) for kind in ("satellite", "tab")}
         for kind, read in parts.metrics.connections.items():
             connections[(kind,)] = float(read())
         yield _gauge("parlour_connections", "Connections, by kind.", connections, "kind")
@@ -232,12 +230,6 @@ def _gauge(name: str, text: str, values: _Values, *labels: str) -> GaugeMetricFa
     for at, value in values.items():
         family.add_metric(at, value)
     return family
-
-
-def _needed(parts: "Parts") -> list[Supervised[Any]]:
-    """Return the engines that a turn cannot do without."""
-    engines = parts.engines
-    return [engines.vad, engines.tts, engines.stt, engines.llm]
 
 
 def _kind_of(turn: Turn) -> str:

@@ -27,7 +27,6 @@ that is no JSON is a `web.StreamResponse`, and declared with `Content`, too. Err
 endpoint may have (who is not let in, or asks too often) need no declaration.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +35,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from hub.web.errors import ApiError, refusal
+from hub.web.bodies import whole_body
+from hub.web.errors import ApiError
 
 MOST_JSON = 64 * 1024
 """Bytes of a JSON body."""
@@ -68,20 +68,6 @@ class Refused(msgspec.Struct, frozen=True):
     """
 
     error: Problem
-
-
-class Later(ApiError):
-    """A request that may well be served if it is sent again after a while.
-
-    Args:
-        code: for programs.
-        text: for people.
-        seconds: when to try again.
-    """
-
-    def __init__(self, code: str, text: str, seconds: int = 5) -> None:
-        super().__init__(503, code, text)
-        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +175,7 @@ async def _serve(endpoint: Endpoint, request: web.Request) -> web.StreamResponse
     query = _query_of(request, endpoint.query) if endpoint.query is not None else None
     kind = endpoint.takes_json
     body = await _body_of(request, kind) if kind is not None else None
-    try:
-        answer = await endpoint.handler(Call(request, query, body))
-    except Later as exc:
-        response = refusal(exc.status, exc.code, str(exc))
-        response.headers["Retry-After"] = str(exc.seconds)
-        return response
+    answer = await endpoint.handler(Call(request, query, body))
     if isinstance(answer, web.StreamResponse):
         return answer
     return web.Response(body=msgspec.json.encode(answer), content_type=JSON)
@@ -213,22 +194,10 @@ def _query_of(request: web.Request, kind: type[msgspec.Struct]) -> msgspec.Struc
 async def _body_of(request: web.Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
     if request.content_type != JSON:  # also, since a page of another site can't send it unasked
         raise ApiError(415, "not-json", "send application/json")
-    body = bytearray()
+    body = await whole_body(request, most=MOST_JSON, seconds=_BODY_TIMEOUT)
     try:
-        async with asyncio.timeout(_BODY_TIMEOUT):
-            async for piece in request.content.iter_any():
-                body += piece
-                if len(body) > MOST_JSON:
-                    raise ApiError(413, "too-long", f"the body has more than {MOST_JSON} bytes")
         return msgspec.json.decode(body, type=kind)
-    except TimeoutError:
-        text = f"the body took longer than {_BODY_TIMEOUT:g} s"
-        raise ApiError(408, "too-slow", text) from None
     except msgspec.ValidationError as exc:
         raise ApiError(400, "malformed", f"the body: {exc}") from None
     except (ValueError, RecursionError):  # ValueError: no JSON, or half of a letter in it
         raise ApiError(400, "malformed", "the body is no JSON in UTF-8") from None
-    except (web.RequestPayloadError, ConnectionError):
-        raise ApiError(
-            400, "malformed", "the body is not whole, or not compressed as it says"
-        ) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from hub.web import guard
 from hub.web.parts import Parts
 
 FOLDER = Path(__file__).with_name("page")
@@ -21,9 +22,8 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain",
     ".woff2": "font/woff2",
-    ".webmanifest": "application/manifest+json",
 }
-_TEXT = (".html", ".css", ".js", ".svg", ".txt", ".webmanifest")
+_TEXT = (".html", ".css", ".js", ".svg", ".txt")
 POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -43,12 +43,9 @@ POLICY = "; ".join(
 """Content-Security-Policy: nothing from elsewhere, nothing inline, in nobody's frame."""
 
 HEADERS = {
+    **guard.HEADERS,
     "Content-Security-Policy": POLICY,
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), payment=(), usb=()",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",  # with less, our own forms come with the Origin "null"
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
     # Kept, but asked for anew each time: an updated hub serves an updated page.
     "Cache-Control": "no-cache",
 }

@@ -19,8 +19,7 @@ from hub.engines.thread import client
 from hub.service.asr import Options, Transcriber
 from hub.service.request import LOADING_PATIENCE, RequestError, check_language
 from hub.service.tts import Speaker
-from hub.web.errors import ApiError
-from hub.web.openapi import Later
+from hub.web.errors import ApiError, Later
 from protocol.audio import PcmFormat
 
 ENGINE_PROBLEMS = ("engine-loading", "engine-failed", "busy")
@@ -28,7 +27,6 @@ ENGINE_PROBLEMS = ("engine-loading", "engine-failed", "busy")
 
 _AT_ONCE = 8  # requests that take an engine's time; more are told to come back
 _UPLOADS = 16  # requests whose sound is received, or worked on
-_COME_BACK = 5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ class Steps:
             Later: none is free.
         """
         if not self._places:
-            raise Later("busy", f"{_AT_ONCE} others are being served; try again", _COME_BACK)
+            raise Later("busy", f"{_AT_ONCE} others are being served; try again")
         self._places -= 1
         client.set(f"http {next(self._numbers)}")
         try:
@@ -112,7 +110,7 @@ class Steps:
             Later: none is free.
         """
         if not self._uploads:
-            raise Later("busy", f"{_UPLOADS} others send sound; try again", _COME_BACK)
+            raise Later("busy", f"{_UPLOADS} others send sound; try again")
         self._uploads -= 1
         try:
             yield
@@ -211,13 +209,13 @@ def problems_of(*engines: Supervised[Any]) -> Iterator[None]:
         failed = any(engine.state is EngineState.FAILED for engine in engines)
         raise Later("engine-failed" if failed else "engine-loading", str(exc)) from None
     except EngineBusy as exc:
-        raise Later("busy", str(exc), _COME_BACK) from None
+        raise Later("busy", str(exc)) from None
     except EngineError as exc:
         text = f"it failed and is being restarted; try again ({exc})"
         raise Later("engine-failed", text) from None
     except RequestError as exc:
         if exc.code == "engine-busy":
-            raise Later("busy", str(exc), _COME_BACK) from None
+            raise Later("busy", str(exc)) from None
         if exc.code == "engine-failed":
             raise Later(exc.code, str(exc)) from None
         raise ApiError(400, exc.code, str(exc)) from None

@@ -1,16 +1,20 @@
-"""Answers that are sent as they are made."""
+"""Answers that are sent as they are made; server-sent events among them."""
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from hub.conversation.patience import where
 from hub.web.errors import ApiError
 
 _LOGGER = logging.getLogger(__name__)
+
+EVENTS = "text/event-stream"
 
 _TAKES = 30.0  # seconds in which a client has to take what it is sent
 
@@ -44,6 +48,12 @@ async def streamed(
             if request.transport is not None:
                 request.transport.abort()
         return response
+
+
+def event_of(data: Any, name: str = "") -> bytes:
+    """Return a server-sent event with `data` as JSON; without a name it is a "message"."""
+    head = f"event: {name}\n" if name else ""
+    return head.encode() + b"data: " + msgspec.json.encode(data) + b"\n\n"
 
 
 async def _send(response: web.StreamResponse, piece: bytes) -> None:

@@ -60,11 +60,16 @@ class Tabs:
         known.connections += 1
         return known.room
 
-    def leave(self, tab: str) -> None:
-        """Say that a connection of a tab has ended; another one may have taken its place."""
-        known = self._tabs[tab]
-        known.connections -= 1
-        known.left = self._clock()
+    def leave(self, tab: str, room: str) -> None:
+        """Say that a connection of a tab has ended; another one may have taken its place.
+
+        Args:
+            tab: its id.
+            room: what `enter` gave it; it may have another one by now.
+        """
+        if (known := self._tabs.get(tab)) is not None and known.room == room:
+            known.connections -= 1
+            known.left = self._clock()
 
     def _name(self, wished: str) -> str:
         wished = wished.strip() if is_room(wished) else NAME
@@ -81,4 +86,6 @@ class Tabs:
         surplus = max(0, len(self._tabs) - _MOST_KEPT + 1)
         for index, key in enumerate(gone):
             if index < surplus or self._clock() - self._tabs[key].left >= _KEPT:
-                self._rooms.forget(self._tabs.pop(key).room)
+                room = self._tabs.pop(key).room
+                if not self._is_taken(room):  # or a satellite's, which came since, would be lost
+                    self._rooms.forget(room)

@@ -5,7 +5,6 @@ A text frame is one event, `{"type", "data"}`. A binary frame is sound: of the t
 """
 
 import asyncio
-import contextlib
 import json
 import re
 from typing import Self
@@ -38,11 +37,15 @@ class TabConnection:
 
     Args:
         socket: its websocket, which is open.
+        transport: below it.
         peer: its name in logs.
     """
 
-    def __init__(self, socket: web.WebSocketResponse, peer: str) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, transport: asyncio.Transport, peer: str
+    ) -> None:
         self._socket = socket
+        self._transport = transport
         self._peer = peer
         self._lock = asyncio.Lock()
 
@@ -88,9 +91,13 @@ class TabConnection:
 
     async def close(self) -> None:
         """End it; takes a bounded time, may be called again."""
-        # Whatever it is, the socket is closed now; there is nobody left to tell.
-        with contextlib.suppress(OSError, RuntimeError):
-            await self._socket.close()
+        try:
+            async with asyncio.timeout(2 * _CLOSE_TIMEOUT):
+                await self._socket.close()
+        except TimeoutError:  # it takes nothing, and would hold up the one that takes its place
+            self._transport.abort()
+        except (OSError, RuntimeError):
+            pass  # the socket is closed now; there is nobody left to tell
 
 
 def routes(parts: Parts) -> list[web.RouteDef]:
@@ -114,7 +121,9 @@ def routes(parts: Parts) -> list[web.RouteDef]:
         if not socket.can_prepare(request):
             raise ApiError(426, "no-websocket", "this address is for websockets")
         await socket.prepare(request)
-        connection = TabConnection(socket, f"tab at {request.remote}")
+        if (transport := request.transport) is None:
+            return socket  # it has gone meanwhile
+        connection = TabConnection(socket, transport, f"tab at {request.remote}")
         try:
             await _serve(connection, tab, request.query.get("name", ""), tabs, parts)
         except (ProtocolError, ConnectionClosed):
@@ -139,7 +148,7 @@ async def _serve(
         await connection.write(Accepted(room))
         await parts.satellites.join(connection, room)
     finally:
-        tabs.leave(tab)
+        tabs.leave(tab, room)
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)
 
@@ -160,6 +169,10 @@ def _event(text: str) -> Event:
         raise MalformedFrame(f"an event has at most {_MOST_TEXT} letters")
     try:
         event = json.loads(text)
+        if (
+            "\\u" in text
+        ):  # half a letter (a lone surrogate) could be told to nobody: it is left out
+            event = json.loads(json.dumps(event, ensure_ascii=False).encode(errors="ignore"))
     except (ValueError, RecursionError):  # ValueError: also a number of too many digits
         event = None
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):

@@ -25,6 +25,9 @@ UPLOAD_PROBLEMS: Mapping[int, tuple[str, ...]] = {
 }
 """The codes by status with which an upload of sound is refused."""
 
+MEGABYTE = 1_000_000
+"""Bytes, as `[web] max_upload` counts them."""
+
 SOUND = (
     Content(
         "multipart/form-data",
@@ -203,7 +206,7 @@ async def _pieces_of(part: BodyPartReader) -> AsyncIterator[bytes]:
 
 
 def _too_long(most: int) -> ApiError:
-    text = f"the file has more than {most // 1_000_000} MB; [web] max_upload says how much it may"
+    text = f"the file has more than {most // MEGABYTE} MB; [web] max_upload says how much it may"
     return ApiError(413, "too-long", text)
 
 

@@ -3,27 +3,18 @@
 Times on the pictures are this machine's, so let it do nothing else.
 """
 
-from browser import chromium, opened
-from processes import VOICE
-
-from protocol.audio import write_wav
+from browser import opened
+from talking import listening, recorded
 
 WAIT = 120_000  # ms
 
 
 async def test_pictures_are_taken(house, voice, tmp_path, pytestconfig):
     images = pytestconfig.rootpath / "docs" / "images"
-    said = tmp_path / "said.wav"
-    pause = bytes(VOICE.bytes_for(1.0))
-    write_wav(said, VOICE, pause + voice("Why is sleep important?") + pause * 20)
-    microphone = (
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-audio-capture={said}%noloop",
-    )
+    said = recorded(tmp_path / "said.wav", 1.0, voice("Why is sleep important?"))
     async with (
         house.hub() as hub,
-        chromium(*microphone) as browser,
+        listening(said) as browser,
         opened(browser, hub.web, permissions=["microphone"]) as page,
     ):
 

@@ -10,8 +10,8 @@ import psutil
 import pytest
 from processes import VOICE
 
-from hub.web.sound_files import Encoder, decoded
-from protocol.audio import SPEECH
+from hub.web.sound_files import decoded
+from protocol.audio import SPEECH, wav_of
 
 pytestmark = pytest.mark.local
 SENTENCE = "The quick brown fox jumps over the lazy dog."
@@ -43,13 +43,8 @@ def user(text):
     return [{"role": "user", "content": text}]
 
 
-def wav_of(pcm):
-    encoder = Encoder("wav", VOICE)
-    return encoder.push(pcm) + encoder.flush()
-
-
 async def test_it_lists_models_transcribes_and_speaks(house, voice):
-    recording = wav_of(voice("What is the capital of France?"))
+    recording = wav_of(VOICE, voice("What is the capital of France?"))
     async with house.hub() as hub, client_of(hub) as client:
         models = [model.id async for model in await client.models.list()]
         assert len(models) == 3

@@ -104,6 +104,8 @@ async def test_an_announcement_is_said_where_it_was_sent(hub, browser):
         await page.locator(".notice", has_text="Announced.").wait_for(timeout=WAIT)
         spoken = page.locator('.turn[data-announcement="yes"] .reply', has_text="Dinner is ready")
         await spoken.wait_for(timeout=WAIT)
+        await page.locator('.step-answered[data-state="done"]').wait_for(timeout=WAIT)
+        await page.locator('.step-spoken[data-state="done"]').wait_for(timeout=WAIT)
 
 
 async def test_a_refused_microphone_is_said_in_words(hub, browser):
@@ -142,8 +144,27 @@ async def test_a_bad_setting_is_refused_in_words_and_changes_nothing(hub, browse
         length = page.get_by_label("Length of an answer")
         await length.fill("100000", timeout=WAIT)
         await page.keyboard.press("Enter")
-        await page.locator(".field-problem:not(:empty)").wait_for(timeout=WAIT)
+        await page.locator(".field-problem", has_text="From 8 to 2000.").wait_for(timeout=WAIT)
         assert (await setting(page, "llm.max_reply_tokens"))["value"] == 120
+
+        await page.get_by_label("Name", exact=True).fill("")
+        await page.keyboard.press("Enter")
+        await (
+            page.locator(".setting", has_text="What the assistant calls itself")
+            .locator(".field-problem:not(:empty)")
+            .wait_for(timeout=WAIT)
+        )
+        # What was refused is still there to be mended, when something else has changed.
+        await page.get_by_label("Patience").fill("1.5")
+        await page.keyboard.press("Enter")
+        await page.locator(".setting-mark", has_text="changed").wait_for(timeout=WAIT)
+        assert await length.input_value() == "100000"
+        await length.fill("100")
+        await page.keyboard.press("Enter")
+        await page.locator(".field-problem", has_text="From 8").wait_for(
+            state="detached", timeout=WAIT
+        )
+        assert (await setting(page, "llm.max_reply_tokens"))["value"] == 100
 
 
 async def test_a_timer_is_set_counts_down_and_is_cancelled(hub, browser):

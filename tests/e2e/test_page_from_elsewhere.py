@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from guarded_hub import PASSWORD, anybody
 from processes import LLM, START_TIMEOUT, House
 
 from protocol.access import is_loopback
 from protocol.discovery import reachable_at
 from protocol.tls import pin_of
 
-PASSWORD = "correct horse battery"
 pytestmark = pytest.mark.local
 
 
@@ -57,11 +57,9 @@ def house(site, tmp_path):
 
 @asynccontextmanager
 async def client_of(hub, **headers):
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(
-        hub.web, connector=aiohttp.TCPConnector(ssl=context), cookie_jar=jar, headers=headers
+        hub.web, connector=aiohttp.TCPConnector(ssl=anybody()), cookie_jar=jar, headers=headers
     ) as client:
         yield client
 
@@ -73,6 +71,7 @@ async def closed(events):
     return message.data, message.extra
 
 
+@pytest.mark.long
 async def test_a_hub_for_others_takes_a_password_and_tokens_and_nobody_else(house):
     # plain text, or nobody who could log in: it does not start, and says what to do
     _, complaint = await house.run(*house.arguments("http://0.0.0.0:0"), code=os.EX_CONFIG)

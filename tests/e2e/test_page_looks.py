@@ -32,6 +32,7 @@ async def browser():
         yield running
 
 
+@pytest.mark.long
 async def test_hundreds_of_turns_leave_no_more_than_the_last_ones_behind(hub, browser):
     async with opened(browser, hub.web_address, "#/rooms/Kitchen") as page:
         send = await pretend_events(page, snapshot(turn(0)))
@@ -58,6 +59,7 @@ async def test_hundreds_of_turns_leave_no_more_than_the_last_ones_behind(hub, br
         assert after["JSHeapUsedSize"] < before["JSHeapUsedSize"] + 1_500_000
 
 
+@pytest.mark.long
 async def test_going_through_the_page_leaks_nothing(hub, browser):
     async with opened(browser, hub.web_address) as page:
         await pretend_events(page, snapshot(*(turn(number) for number in range(15))))

@@ -14,7 +14,10 @@ from protocol.audio import PcmFormat, write_wav
 from satellite.audio.devices import open_speaker
 from satellite.player import Player
 
-pytestmark = pytest.mark.skipif(bool(sound.missing()), reason=sound.missing())
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(bool(sound.missing()), reason=sound.missing()),
+]
 
 ANSWERED = r"turn ended: (\S+)"
 DEVICES = ("--microphone", f"pyaudio:{MICROPHONE}", "--speaker", f"pyaudio:{SPEAKER}")
@@ -99,7 +102,6 @@ async def test_a_question_is_heard_by_the_microphone_and_answered_by_the_loudspe
     assert "sleep" in await transcript(house, air.heard())
 
 
-@pytest.mark.long
 async def test_a_daemon_that_dies_and_comes_back_in_mid_reply_is_survived(house, room, ask):
     air = await room()
     async with house.hub(extra=SHORT) as hub:
@@ -170,7 +172,6 @@ async def test_one_channel_of_four_is_heard_at_the_device_s_own_rate(house, room
     assert [task.result() for task in listening] == [1, 0]
 
 
-@pytest.mark.long
 async def test_while_the_loudspeaker_hangs_the_microphone_hears(house, room, voice):
     place = await room()
     arguments = ("satellite", "run", *NO_HUB, *DEVICES)
@@ -190,7 +191,6 @@ async def test_while_the_loudspeaker_hangs_the_microphone_hears(house, room, voi
     assert (kitchen.count("is gone"), kitchen.count("is back$")) == (1, 1)
 
 
-@pytest.mark.long
 async def test_a_device_process_that_crashes_is_replaced(house, room, voice):
     place = await room()
     arguments = ("satellite", "run", *NO_HUB, *DEVICES)
@@ -212,7 +212,6 @@ async def test_a_device_process_that_crashes_is_replaced(house, room, voice):
         await kitchen.child.wait()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("latency", [None, 30, 60, 150])  # ms that the sound server is asked for
 async def test_a_steady_tone_has_no_gaps_and_ends_soon(room, monkeypatch, latency):
     if latency is not None:
@@ -256,7 +255,6 @@ async def falls_silent(recorder, form):
     return len(before)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("flushed_while", ["held", "playing"])
 async def test_a_held_reply_goes_on_with_its_next_sample_and_a_flushed_one_is_over(
     room, flushed_while

@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 from processes import VOICE, House
 
-from protocol.audio import PcmFormat, write_wav
+from protocol.audio import wav_of, write_wav
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -122,13 +122,8 @@ async def bridge(hub, kind: str):
         await child.communicate()
 
 
-def wav_of(form: PcmFormat, pcm: bytes, folder: Path) -> bytes:
-    write_wav(folder / "sound.wav", form, pcm)
-    return (folder / "sound.wav").read_bytes()
-
-
-async def test_the_asr_bridge_hears(hub, voice, tmp_path):
-    sound = wav_of(VOICE, voice(SENTENCES[1]), tmp_path)
+async def test_the_asr_bridge_hears(hub, voice):
+    sound = wav_of(VOICE, voice(SENTENCES[1]))
     async with bridge(hub, "asr") as ask:
         info = json.loads(await ask("/api/info"))
         assert info["asr"][0]["name"] == "faster-whisper"
@@ -160,9 +155,9 @@ async def test_the_intent_bridge_is_answered(hub):
         assert len(reply["result"]["text"].split()) > 3
 
 
-async def test_the_wake_bridge_hears_its_word(hub, voice, tmp_path):
-    sound = wav_of(VOICE, voice("Hey Jarvis.") + bytes(VOICE.bytes_for(1.0)), tmp_path)
-    other = wav_of(VOICE, voice(SENTENCES[2]) + bytes(VOICE.bytes_for(1.0)), tmp_path)
+async def test_the_wake_bridge_hears_its_word(hub, voice):
+    sound = wav_of(VOICE, voice("Hey Jarvis.") + bytes(VOICE.bytes_for(1.0)))
+    other = wav_of(VOICE, voice(SENTENCES[2]) + bytes(VOICE.bytes_for(1.0)))
     async with bridge(hub, "wake") as ask:
         heard = json.loads(await ask("/api/detect-wake-word?wake_words=hey_jarvis", sound))
         assert (heard["type"], heard["data"]["name"]) == ("detection", "hey_jarvis")

@@ -88,6 +88,7 @@ async def test_twenty_questions_in_a_row_are_answered_and_memory_stays_flat(hous
         assert late - early < 12e6, memory
 
 
+@pytest.mark.long
 async def test_the_wake_word_interrupts_the_reply_and_the_new_question_is_answered(house, ask):
     async with house.hub() as hub, house.satellite(hub.address) as kitchen:
         house.say(kitchen, "1", VOICE, ask(LONG))
@@ -167,6 +168,7 @@ async def test_both_stop_on_sigterm_in_time_and_in_order(house):
         assert "Traceback" not in hub.text() + kitchen.text()
 
 
+@pytest.mark.long
 async def test_recorded_people_are_understood_too(house):
     if not AUDIO.is_dir():
         pytest.skip("the recordings in ../shared/audio are not here")

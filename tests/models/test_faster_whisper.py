@@ -107,6 +107,7 @@ async def test_longer_than_whispers_window_is_heard_to_the_end(stt: FasterWhispe
     assert words(heard.text).count("americans") >= 7
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_sounds_of_all_lengths_leave_memory_flat(stt: FasterWhisper) -> None:
     """Buffers are kept for each length of a window that is met, so there may be few of them."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from test_llama_cpp import model, said, text_of
 
-from hub.engines.base import BadInput, Sampling, TooLong
+from hub.engines.base import BadInput, Message, Sampling, TooLong
 from hub.engines.llama_cpp import LlamaCpp
 from hub.web.openai.tools import OBJECT_RULES, Tool, grammar_of_calls
 
@@ -36,6 +36,7 @@ def numbers_in(text: str) -> list[str]:
     return [number.strip(" .") for number in text.split(",")][:40]
 
 
+@pytest.mark.long
 async def test_a_reply_in_the_background_goes_on_where_it_was_after_it_made_place() -> None:
     async with engine_of(352) as engine:
         writing = engine.generate("chat", COUNT, max_tokens=250, background=True)
@@ -50,6 +51,22 @@ async def test_a_reply_in_the_background_goes_on_where_it_was_after_it_made_plac
             assert writing.stats.generated_tokens <= before + 60
         text = await counting
     assert numbers_in(text) == NUMBERS, text
+
+
+@pytest.mark.parametrize("rooms", [1, 3])
+async def test_a_new_beginning_takes_no_place_that_was_promised_to_replies(rooms: int) -> None:
+    other = Message("system", "You are a pirate. " + "apple banana cherry " * 40)
+    async with engine_of(512) as engine:
+        replies = [
+            engine.generate(f"room {number}", COUNT, max_tokens=140, background=number >= rooms)
+            for number in range(3)
+        ]
+        texts = [asyncio.create_task(text_of(reply)) for reply in replies]
+        while any(reply.stats.generated_tokens < 5 for reply in replies):
+            await asyncio.sleep(0.01)
+        await engine.prefill("", [other])
+        for text in await asyncio.gather(*texts):
+            assert numbers_in(text)[:35] == NUMBERS[:35], text
 
 
 async def test_a_room_that_waits_for_its_first_clause_has_the_model_for_itself() -> None:
@@ -73,6 +90,7 @@ async def test_a_room_that_waits_for_its_first_clause_has_the_model_for_itself()
         await counting
 
 
+@pytest.mark.long
 async def test_three_long_replies_in_the_background_share_a_small_context() -> None:
     async with engine_of(400) as engine:
         replies = [
@@ -98,6 +116,7 @@ async def test_a_reply_in_the_background_is_cut_where_the_context_ends() -> None
             await text_of(engine.generate("chat", LARGE, max_tokens=1, background=True))
 
 
+@pytest.mark.long
 async def test_the_caches_of_chats_make_place_before_those_of_rooms() -> None:
     async with engine_of(2048, max_rooms=3) as engine:
         question = said("Name a fruit.")

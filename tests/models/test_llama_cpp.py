@@ -419,6 +419,7 @@ async def test_closing_ends_every_reply_with_an_error() -> None:
         await assert_idle()
 
 
+@pytest.mark.long
 async def test_two_hundred_replies_leave_memory_flat(engine: LlamaCpp) -> None:
     async def ask(times: int) -> None:
         for number in range(times):  # more rooms than sequences, so that some are parked each time

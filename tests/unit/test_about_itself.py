@@ -85,3 +85,8 @@ def test_other_questions_are_left_to_the_model(text):
 
 def test_it_goes_by_the_name_that_it_was_given():
     assert "Jeeves" in (about_itself("who are you", "Jeeves") or "")
+
+
+def test_it_says_that_it_keeps_sound_where_it_does():
+    said = about_itself("Do you record my voice?", keeps_sound=True) or ""
+    assert said.startswith("I keep the sound of what you said last")

@@ -1,16 +1,14 @@
-"""The REST interface beside the single steps: rooms, turns, timers, settings, announcements."""
+"""The REST interface beside the single steps: rooms, timers, settings, announcements."""
 
 import asyncio
 import json
 import time
 
 import pytest
-from web_hub import Engines, pcm_in, satellite, wav, web_hub
+from web_hub import Engines, ask, code_of, satellite, web_hub
 from wyoming.audio import AudioChunk
 
 from hub.service.announcer import NotAnnounced
-
-WAV = {"Content-Type": "audio/wav"}
 
 
 @pytest.fixture
@@ -33,27 +31,6 @@ async def client(house, aiohttp_client):
 async def kitchen(house):
     async with satellite(house, "Kitchen") as told:
         yield told
-
-
-async def code_of(response, status):
-    told = await response.json()
-    assert response.status == status, told
-    assert set(told["error"]) == {"code", "text"}
-    return told["error"]["code"]
-
-
-async def ask(client, text="What is the capital of France?", **more):
-    response = await client.post("/api/ask", json={"text": text, **more})
-    assert response.status == 200
-    return await response.json()
-
-
-async def stored(client, number):
-    """Return the turns, once so many are written."""
-    async with asyncio.timeout(5):
-        while len(turns := (await (await client.get("/api/turns")).json())["turns"]) < number:
-            await asyncio.sleep(0.02)
-    return turns
 
 
 # -- the hub --------------------------------------------------------------------------------------
@@ -246,100 +223,6 @@ async def test_a_new_conversation_remembers_nothing(client, engines):
         assert response.status == 200
         await ask(client, "Why?", room="mine")
         assert len(engines.llm.prompts[-1]) == 2
-
-
-# -- turns ----------------------------------------------------------------------------------------
-
-
-async def test_turns_are_listed_newest_first_page_by_page_and_by_room(client):
-    for number in range(5):
-        await ask(client, f"Why number {number}?", room="even" if number % 2 == 0 else "odd")
-    turns = await stored(client, 5)
-    assert [turn["said"] for turn in turns] == [f"Why number {n}?" for n in (4, 3, 2, 1, 0)]
-    two = (await (await client.get("/api/turns?limit=2")).json())["turns"]
-    assert two == turns[:2]
-    before = {"limit": "2", "before": str(two[-1]["began"])}
-    assert (await (await client.get("/api/turns", params=before)).json())["turns"] == turns[2:4]
-    odd = await (await client.get("/api/turns", params={"room": turns[1]["room"]})).json()
-    assert odd["turns"] == [turns[1], turns[3]]
-
-
-async def test_a_turn_of_the_past_says_what_a_turn_of_now_says(house, client):
-    told = await (await client.post("/api/turn", data=wav(), headers=WAV)).json()
-    live = told["turn"]
-    (past,) = await stored(client, 1)
-    for key in ("id", "room", "said", "heard", "outcome", "work", "sound", "spans"):
-        assert past[key] == live[key], key
-    assert past["marks"] == pytest.approx(live["marks"], abs=0.001)
-    await house._web._parts.store.erase()
-    assert (await client.get(f"/api/turns/{live['id']}")).status == 200  # it is shown live
-
-
-@pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "limit=x", "before=now", "limit=1&limit=2", "page=2"]
-)
-async def test_a_query_that_makes_no_sense_is_refused(client, query):
-    assert await code_of(await client.get(f"/api/turns?{query}"), 400) == "malformed"
-
-
-async def test_a_reply_can_be_sought_in_as_browsers_do(client):
-    turn = (await (await client.post("/api/turn", data=wav(), headers=WAV)).json())["turn"]
-    path = f"/api/turns/{turn['id']}/reply.wav"
-    whole = await (await client.get(path)).read()
-    for wanted, part in (
-        ("bytes=0-", whole),
-        ("bytes=44-99", whole[44:100]),
-        ("bytes=-10", whole[-10:]),
-        (f"bytes={len(whole) - 5}-{len(whole) + 100}", whole[-5:]),
-    ):
-        response = await client.get(path, headers={"Range": wanted})
-        assert response.status == 206
-        assert await response.read() == part
-        start = len(whole) - 10 if wanted == "bytes=-10" else int(wanted[6:].split("-")[0])
-        end = start + len(part) - 1
-        assert response.headers["Content-Range"] == f"bytes {start}-{end}/{len(whole)}"
-    response = await client.get(path, headers={"Range": f"bytes={len(whole)}-"})
-    assert response.headers["Content-Range"] == f"bytes */{len(whole)}"
-    assert await code_of(response, 416) == "bad-range"
-    for odd in ("bytes=9-3", "bytes=0-1,4-5", "lines=1-2", "bytes=x"):
-        assert await (await client.get(path, headers={"Range": odd})).read() == whole
-    assert pcm_in(whole)[0] == 24000
-
-
-async def test_sound_that_is_not_kept_is_said_not_to_be(client):
-    turn = (await (await client.post("/api/turn", data=wav(), headers=WAV)).json())["turn"]
-    assert await code_of(await client.get(f"/api/turns/{turn['id']}/said.wav"), 404) == "no-sound"
-    assert await code_of(await client.get("/api/turns/nobody/reply.wav"), 404) == "no-such-turn"
-    assert await code_of(await client.get("/api/turns/nobody"), 404) == "no-such-turn"
-
-
-async def test_the_history_can_be_deleted_with_its_sound(client):
-    turn = (await (await client.post("/api/turn", data=wav(), headers=WAV)).json())["turn"]
-    await stored(client, 1)
-    assert await (await client.delete("/api/turns")).json() == {"erased": True}
-    assert await (await client.get("/api/turns")).json() == {"turns": []}
-    assert (await client.get(f"/api/turns/{turn['id']}")).status == 404
-    assert (await client.get(f"/api/turns/{turn['id']}/reply.wav")).status == 404
-
-
-async def test_a_history_that_cannot_be_read_is_a_503(client, tmp_path):
-    await asyncio.sleep(0.1)
-    for path in tmp_path.glob("hub.db*"):
-        path.unlink()
-    (tmp_path / "hub.db").mkdir()
-    for path in ("/api/turns", "/api/statistics"):
-        assert await code_of(await client.get(path), 503) == "no-history"
-    assert await code_of(await client.delete("/api/turns"), 503) == "no-history"
-
-
-async def test_statistics_count_the_turns_of_the_last_hours(client):
-    assert (await client.post("/api/turn", data=wav(), headers=WAV)).status == 200
-    await stored(client, 1)
-    told = await (await client.get("/api/statistics?hours=1")).json()
-    assert (told["hours"], told["turns"], told["failed"]) == (1, 1, 0)
-    assert told["answer"]["count"] == 1
-    assert told["stages"]["transcript to first token"]["p50"] >= 0
-    assert (await client.get("/api/statistics?hours=0")).status == 400
 
 
 # -- timers ---------------------------------------------------------------------------------------

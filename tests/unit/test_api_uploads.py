@@ -8,11 +8,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from web_hub import QUESTION, Engines, wav, web_hub
+from web_hub import QUESTION, WAV, Engines, code_of, wav, web_hub
 
 from hub.web import uploads
 
-WAV = {"Content-Type": "audio/wav"}
 MEGABYTE = 1_000_000
 
 
@@ -30,13 +29,6 @@ async def house(tmp_path, monkeypatch, engines):
 @pytest.fixture
 async def client(house, aiohttp_client):
     return await aiohttp_client(house._web.app())
-
-
-async def code_of(response, status):
-    told = await response.json()
-    assert response.status == status, told
-    assert told["error"]["text"]
-    return told["error"]["code"]
 
 
 def memory():

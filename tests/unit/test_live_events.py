@@ -6,8 +6,9 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
-from web_hub import web_hub
+from web_hub import code_of, web_hub
 
+import hub.web.events as events_of_hub
 from hub.live.state import LiveEvent, SettingsChanged, Snapshot, TurnChanged
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "live-events.md"
@@ -39,6 +40,39 @@ async def test_a_reader_gets_everything_and_then_each_change(tmp_path, monkeypat
                 break
         assert event.turn.said == asked["text"]
         assert "Paris" in event.turn.heard
+
+
+async def test_a_reader_that_takes_nothing_is_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(events_of_hub, "_SEND_TIMEOUT", 0.5)
+    async with web_hub(tmp_path, monkeypatch) as hub, asyncio.timeout(30):
+        host, port = hub.web_address.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            f"GET /api/events HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        while hub.live.subscribers:
+            for number in range(100):
+                hub.live.conversation_cleared(f"{number} " * 5000)
+            await asyncio.sleep(0.02)
+        writer.close()
+
+
+async def test_a_reader_who_can_be_told_nothing_more_is_hung_up_on(tmp_path, monkeypatch, caplog):
+    async with (
+        web_hub(tmp_path, monkeypatch) as hub,
+        aiohttp.ClientSession(hub.web_address) as session,
+        session.ws_connect("/api/events") as socket,
+        asyncio.timeout(20),
+    ):
+        await socket.receive()
+        hub.live.conversation_cleared("\ud800")
+        async for _ in socket:
+            pass
+        assert socket.closed
+    assert "live events: " in caplog.text
 
 
 async def test_a_setting_that_is_changed_is_told_to_all_readers(tmp_path, monkeypatch):
@@ -73,6 +107,16 @@ async def test_readers_that_go_are_forgotten(tmp_path, monkeypatch):
         async with asyncio.timeout(10):
             while hub.live.subscribers:
                 await asyncio.sleep(0.02)
+
+
+async def test_whoever_asks_for_no_websocket_is_told_to(tmp_path, monkeypatch):
+    async with (
+        web_hub(tmp_path, monkeypatch) as hub,
+        aiohttp.ClientSession(hub.web_address) as session,
+        session.get("/api/events") as response,
+    ):
+        assert await code_of(response, 426) == "no-websocket"
+        assert not hub.live.subscribers
 
 
 async def test_a_hub_that_stops_does_not_wait_for_its_readers(tmp_path, monkeypatch):

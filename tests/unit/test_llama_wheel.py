@@ -14,6 +14,8 @@ from types import ModuleType
 import psutil
 import pytest
 
+pytestmark = pytest.mark.long  # half a minute, of what hardly ever changes
+
 SCRIPT = Path(__file__).parents[2] / "deploy" / "llama_wheel.py"
 GOOD = """
 def llama_backend_init(): pass

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from hub.web.sound_files import BadSound, Encoder, decoded, kinds
-from protocol.audio import SPEECH, PcmFormat
+from protocol.audio import SPEECH, PcmFormat, wav_of
 
 VOICE = PcmFormat(24000, 2, 1)
 
@@ -19,14 +19,6 @@ def tone(seconds: float, form: PcmFormat = VOICE, hertz: float = 440.0) -> bytes
     time = np.arange(round(seconds * form.rate)) / form.rate
     samples = (np.sin(2 * np.pi * hertz * time) * 8000).astype("<i2")
     return np.repeat(samples[:, None], form.channels, axis=1).tobytes()
-
-
-def wav_of(pcm: bytes, form: PcmFormat) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as wav:
-        wav.setparams((form.channels, form.width, form.rate, 0, "NONE", ""))
-        wav.writeframes(pcm)
-    return file.getvalue()
 
 
 async def all_of(data: bytes) -> bytes:
@@ -128,7 +120,7 @@ def test_a_wave_file_that_was_streamed_is_read_by_the_standard_library():
     [PcmFormat(8000, 1, 1), PcmFormat(48000, 3, 2), PcmFormat(44100, 4, 6), PcmFormat(16000, 2, 1)],
 )
 async def test_wave_files_of_all_widths_rates_and_channels_are_read(form):
-    pcm = await all_of(wav_of(bytes(form.bytes_for(1.5)), form))
+    pcm = await all_of(wav_of(form, bytes(form.bytes_for(1.5))))
     assert SPEECH.seconds(len(pcm)) == pytest.approx(1.5, abs=0.05)
 
 
@@ -157,7 +149,7 @@ async def test_what_is_no_sound_is_refused(data):
 
 async def test_a_wave_file_without_samples_has_no_sound():
     with pytest.raises(BadSound, match="no sound"):
-        await all_of(wav_of(b"", SPEECH))
+        await all_of(wav_of(SPEECH, b""))
 
 
 async def test_a_file_that_was_cut_short_yields_what_is_there():
@@ -167,14 +159,14 @@ async def test_a_file_that_was_cut_short_yields_what_is_there():
 
 
 async def test_a_wave_file_that_claims_more_than_it_has_yields_what_is_there():
-    data = bytearray(wav_of(tone(1.0, SPEECH), SPEECH))
+    data = bytearray(wav_of(SPEECH, tone(1.0, SPEECH)))
     data[40:44] = struct.pack("<I", 0x7FFFFFFF)
     assert SPEECH.seconds(len(await all_of(bytes(data)))) == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize("rate", [1, 100, 4_000_000_000])
 async def test_an_impossible_sample_rate_is_refused(rate):
-    data = bytearray(wav_of(tone(1.0, SPEECH), SPEECH))
+    data = bytearray(wav_of(SPEECH, tone(1.0, SPEECH)))
     data[24:28] = struct.pack("<I", rate)
     with pytest.raises(BadSound):
         await all_of(bytes(data))
@@ -208,7 +200,7 @@ async def test_noise_behind_a_header_of_each_kind_never_does_more_than_fail():
 )
 async def test_a_playlist_opens_no_other_file(tmp_path, playlist):
     path = tmp_path / "secret.wav"
-    path.write_bytes(wav_of(tone(1.0, SPEECH), SPEECH))
+    path.write_bytes(wav_of(SPEECH, tone(1.0, SPEECH)))
     with pytest.raises(BadSound, match="no sound file"):
         await all_of(playlist.format(path=path).encode())
 

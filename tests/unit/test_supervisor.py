@@ -187,6 +187,39 @@ async def report_late(role, engine):
     role.failed(engine, EngineError("its reply ended with the hub"))
 
 
+async def test_an_engine_that_is_renewed_again_and_again_is_closed_and_one_is_loaded():
+    maker = Maker()
+    role = Supervised("wake", maker)
+    role.start()
+    first = await role.get(timeout=5)
+    role.renew()
+    role.renew()  # before anything was done about it
+    await asyncio.sleep(1)
+    role.renew()  # while another one loads
+    assert (await role.get(timeout=5)) is maker.made[-1]
+    assert [engine.closed for engine in maker.made] == [1] * (len(maker.made) - 1) + [0]
+    assert first.closed == 1
+    await role.close()
+    assert maker.made[-1].closed == 1
+
+
+@pytest.mark.parametrize("after", [0, 0.5])
+async def test_closing_while_an_engine_is_renewed_closes_the_old_one(after):
+    class Lingers(Slow):
+        async def close(self):
+            await asyncio.sleep(1)
+            await super().close()
+
+    engine = Lingers()
+    role = Supervised("wake", lambda: asyncio.sleep(0, engine))
+    role.start()
+    await role.get(timeout=5)
+    role.renew()
+    await asyncio.sleep(after)
+    await role.close()
+    assert engine.closed
+
+
 async def test_an_engine_that_does_not_close_is_left_behind():
     class Stuck(Slow):
         async def close(self):

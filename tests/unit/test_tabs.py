@@ -22,7 +22,7 @@ class House:
 
     def visit(self, tab, wished=""):
         room = self.tabs.enter(tab, wished)
-        self.tabs.leave(tab)
+        self.tabs.leave(tab, room)
         return room
 
 
@@ -33,7 +33,7 @@ def house():
 
 def test_tabs_are_counted_and_keep_their_rooms(house):
     assert [house.tabs.enter(tab, "") for tab in "abc"] == ["Browser", "Browser 2", "Browser 3"]
-    house.tabs.leave("b")
+    house.tabs.leave("b", "Browser 2")
     assert house.tabs.enter("d", "") == "Browser 4"
     assert house.tabs.enter("b", "Study") == "Browser 2"
 
@@ -58,7 +58,7 @@ def test_a_tab_that_stays_is_not_forgotten(house):
 def test_a_tab_whose_newer_connection_is_here_keeps_its_room(house):
     house.tabs.enter("a", "")
     house.tabs.enter("a", "")
-    house.tabs.leave("a")
+    house.tabs.leave("a", "Browser")
     house.now += 10_000
     assert house.visit("b") == "Browser 2"
 
@@ -87,12 +87,31 @@ def test_a_room_that_became_a_satellite_s_is_no_tab_s_any_more(house):
     assert house.visit("a", "Study") == "Study 2"
 
 
+def test_a_tab_that_made_place_for_a_satellite_is_here_though_its_old_connection_ends_later(house):
+    house.tabs.enter("a", "Study")
+    house.taken = {"study"}
+    assert house.tabs.enter("a", "Study") == "Study 2"
+    house.tabs.leave("a", "Study")
+    house.now += 10_000
+    assert house.visit("b", "Study 2") == "Study 3"
+    assert house.rooms.forgotten == []
+    house.tabs.leave("a", "Study 2")
+
+
+def test_what_a_satellite_s_room_remembers_is_not_forgotten_with_the_tab_that_had_its_name(house):
+    house.visit("a", "Study")
+    house.taken = {"study"}
+    house.now += 10_000
+    house.visit("b")
+    assert house.rooms.forgotten == []
+
+
 def test_there_is_a_most_of_tabs_and_one_that_is_here_may_come_again(house):
     for number in range(MOST_TABS):
         assert house.tabs.enter(str(number), "") is not None
     assert house.tabs.enter("one more", "") is None
     assert house.tabs.enter("3", "") == "Browser 4"
-    house.tabs.leave("0")
+    house.tabs.leave("0", "Browser")
     assert house.tabs.enter("one more", "") is not None
 
 

@@ -7,10 +7,13 @@ import json
 import aiohttp
 import pytest
 from scripted import QUIET, VOICE, WAKE_WORD
+from service_port import ScriptedWake, ScriptedWakeStream
 from web_hub import Engines, satellite, web_hub
 
 from hub.conversation.turn import Outcome
+from hub.engines.base import EngineError
 from hub.live.state import Level
+from hub.service import admission
 from hub.web import tabs, talk
 
 TIMEOUT = 10.0
@@ -377,6 +380,41 @@ async def test_a_wake_word_in_the_sound_of_a_tab_begins_a_turn_and_is_listened_f
                 await tab.expect("detect")
 
 
+async def test_a_tab_is_told_of_other_wake_words_as_soon_as_they_are_listened_for(
+    house, monkeypatch
+):
+    class Renewed(ScriptedWake):
+        models = tuple(model for model in ScriptedWake.models if model.name == "alexa")
+
+        def stream(self, names=None, program=None):
+            return super().stream(["alexa"])
+
+    async with house.tab() as tab:
+        await tab.send("microphone", mode="wake")
+        await tab.expect("detect")
+        monkeypatch.setattr(house.hub._wake, "_make", lambda: asyncio.sleep(0, Renewed()))
+        monkeypatch.setattr(ScriptedWakeStream, "process", gone(house.engines.wake))
+        change = {"values": {"wake.words": ["alexa"]}}
+        async with house.client.patch("/api/settings", json=change) as response:
+            assert response.status == 200
+        await tab.say([QUIET] * 5)
+        assert (await tab.expect("detect"))["names"] == ["Alexa"]
+        await tab.say([QUIET] * 20 + [WAKE_WORD] * 3 + QUESTION)
+        assert await tab.hear() == house.engines.llm.text
+
+
+def gone(engine):
+    """Return how streams of a closed engine work."""
+    process = ScriptedWakeStream.process
+
+    async def ended(stream, pcm):
+        if stream._wake is engine:
+            raise EngineError("it was closed")
+        return await process(stream, pcm)
+
+    return ended
+
+
 async def test_stop_over_a_reply_holds_it_at_once_and_then_ends_it(house, replying):
     await speak(house, replying, "Stop!")
     assert (await replying.expect("hold"))["turn"] == replying.turn
@@ -471,19 +509,55 @@ async def test_how_loud_it_is_in_a_tab_is_told_to_who_watches(house):
     house.hub.live.unsubscribe(watching)
 
 
-async def test_a_tab_that_takes_nothing_is_dropped_and_holds_nobody_up(house, monkeypatch):
-    monkeypatch.setattr(talk, "_WRITE_TIMEOUT", 0.3)
+async def test_half_a_letter_from_a_tab_hides_the_hub_from_nobody(house):
+    async with house.tab() as tab, house.client.ws_connect("/api/events") as watching:
+        words = '[{"name": "a\\udc80", "phrase": "\\ud83d\\ude00\\ud83d", "active": true}]'
+        status = f'{{"muted": true, "volume": 1, "wake_words": {words}}}'
+        await tab.socket.send_str(f'{{"type": "status", "data": {status}}}')
+        async with asyncio.timeout(TIMEOUT):
+            async for message in watching:
+                event = json.loads(message.data)
+                if event["event"] == "room" and event["room"]["wake_words"]:
+                    break
+        assert event["room"]["wake_words"] == [{"name": "a", "phrase": "😀", "active": True}]
+
+
+async def test_forgetting_a_conversation_also_stops_what_plays_of_it(house, replying):
+    async with house.client.post("/api/rooms/Browser/forget") as response:
+        assert response.status == 200
+    assert (await replying.expect("flush"))["turn"] == replying.turn
+
+
+async def asks_and_takes_nothing(house, tab):
+    """Be a tab that asks for a long story, and reads none of it."""
     house.engines.llm.text = "Many words that nobody hears. " * 400
     host, port = house.hub.web_address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(
-        f"GET /api/talk?tab={'y' * 20} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+        f"GET /api/talk?tab={tab} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
     )
     await reader.readuntil(b"\r\n\r\n")
     text = json.dumps({"type": "ask", "data": {"text": "go on"}}).encode()
     writer.write(bytes((0x81, 0x80 | len(text), 0, 0, 0, 0)) + text)  # masked with zeros
+    return writer
+
+
+async def test_a_tab_that_comes_back_does_not_wait_for_its_old_connection_that_takes_nothing(
+    house, monkeypatch
+):
+    monkeypatch.setattr(admission, "_REFUSAL_TIMEOUT", 0.3)
+    writer = await asks_and_takes_nothing(house, f"{1:0>20}")
+    await asyncio.sleep(2)  # till nothing more of the reply finds place anywhere
+    async with asyncio.timeout(5), house.tab(1) as tab:
+        assert tab.room == "Browser"
+    writer.close()
+
+
+async def test_a_tab_that_takes_nothing_is_dropped_and_holds_nobody_up(house, monkeypatch):
+    monkeypatch.setattr(talk, "_WRITE_TIMEOUT", 0.3)
+    writer = await asks_and_takes_nothing(house, "y" * 20)
     (turn,) = await house.turns(1)
     assert turn.outcome is Outcome.GONE
     house.engines.llm.text = "Hello."

@@ -8,7 +8,7 @@ import socket
 
 import aiohttp
 import pytest
-from guarded_hub import anybody, running_hub
+from guarded_hub import Clock, anybody, running_hub
 
 from hub.web.limits import HEAVY, Buckets, Limits, Rate
 
@@ -285,14 +285,6 @@ async def test_a_hub_that_stops_says_goodbye_on_websockets_and_waits_for_nobody(
 
 
 # -- rates ----------------------------------------------------------------------------------------
-
-
-class Clock:
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
 
 
 def test_a_bucket_gives_its_burst_at_once_and_then_its_flow():

@@ -13,13 +13,11 @@ from hub.conversation.turn import Outcome, Turn
 from hub.service.request import LOADING_PATIENCE
 from hub.web.api.conversations import Conversations
 from hub.web.api.sound import TAG
-from hub.web.errors import ApiError
-from hub.web.openapi import JSON, Call, Content, Endpoint, Later, Problem, served
+from hub.web.errors import ApiError, Later
+from hub.web.openapi import JSON, Call, Content, Endpoint, Problem, served
 from hub.web.parts import Parts
 from hub.web.steps import ENGINE_PROBLEMS, problems_of
-from hub.web.streams import streamed
-
-_EVENTS = "text/event-stream"
+from hub.web.streams import EVENTS, event_of, streamed
 
 _EVENT = {
     "type": "object",
@@ -84,7 +82,7 @@ def routes(parts: Parts, conversations: Conversations) -> list[web.RouteDef]:
                 body=Question,
                 answer=[
                     Content(JSON, Answer),
-                    Content(_EVENTS, _EVENT),
+                    Content(EVENTS, _EVENT),
                 ],
                 errors={400: ("bad-text", "bad-room"), 503: ENGINE_PROBLEMS},
                 tag=TAG,
@@ -109,8 +107,8 @@ class _Asking:
             with problems_of(self._parts.engines.llm):
                 await self._parts.engines.llm.get(timeout=LOADING_PATIENCE)
             async with self._conversations.open(question.room) as room:
-                if question.stream or _EVENTS in call.request.headers.get("Accept", ""):
-                    return await streamed(call.request, _EVENTS, _events(room, question.text))
+                if question.stream or EVENTS in call.request.headers.get("Accept", ""):
+                    return await streamed(call.request, EVENTS, _events(room, question.text))
                 return await _answer(room, question.text)
 
 
@@ -144,16 +142,12 @@ async def _events(room: Room, text: str) -> AsyncGenerator[bytes]:
         # No time-out: a turn has its own.
         while (clause := await queue.get()) is not None:
             clauses.append(clause)
-            yield _event("clause", ClauseText(clause))
-        yield _event("done", _answered(task.result(), clauses))
+            yield event_of(ClauseText(clause), "clause")
+        yield event_of(_answered(task.result(), clauses), "done")
     except Later as exc:
         if not clauses:
             raise  # the status can still say it
-        yield _event("error", Problem(exc.code, str(exc)))
+        yield event_of(Problem(exc.code, str(exc)), "error")
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _event(name: str, data: msgspec.Struct) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"

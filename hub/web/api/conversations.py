@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 
 from hub.conversation.room import Room
 from hub.service.handle import PREFIX
-from hub.web.errors import ApiError
-from hub.web.openapi import Later
+from hub.web.errors import ApiError, Later
 from hub.web.parts import Parts
 from protocol.pairing import is_room
 

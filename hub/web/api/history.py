@@ -1,7 +1,5 @@
 """The turns of the past: what was said, where the time went, and the sound of the last ones."""
 
-import io
-import wave
 from typing import Annotated
 
 import msgspec
@@ -11,10 +9,10 @@ from msgspec import Meta
 from hub.live.state import Clause, TurnView
 from hub.store import StoredTurn
 from hub.web.api.conversations import conversation_room
-from hub.web.errors import ApiError, refusal
-from hub.web.openapi import Call, Content, Endpoint, Handler, Later, served
+from hub.web.errors import ApiError, Later, refusal
+from hub.web.openapi import Call, Content, Endpoint, Handler, served
 from hub.web.parts import Parts
-from protocol.audio import PcmFormat
+from protocol.audio import PcmFormat, wav_of
 
 _TAG = "Turns"
 _NAMES = {"id": "The turn's id."}
@@ -228,7 +226,7 @@ class _History:
         if kept is None:
             await self.turn(call)  # which says that there is none
             raise ApiError(404, "no-sound", "its sound is not kept, or not any more")
-        return ranged(call.request, wave_file(*kept), _WAVE)
+        return ranged(call.request, wav_of(*kept), _WAVE)
 
     def _view(self, stored: StoredTurn) -> TurnView:
         reply = [Clause(stored.reply, True)] if stored.reply else []
@@ -252,17 +250,6 @@ class _History:
 
 def _no_history(exc: Exception) -> Later:
     return Later("no-history", f"the record of turns: {exc or 'the disk does not keep up'}")
-
-
-def wave_file(form: PcmFormat, pcm: bytes) -> bytes:
-    """Return a wave file of some sound."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(form.channels)
-        writer.setsampwidth(form.width)
-        writer.setframerate(form.rate)
-        writer.writeframes(pcm)
-    return file.getvalue()
 
 
 def ranged(request: web.Request, body: bytes, content_type: str) -> web.Response:

@@ -8,9 +8,9 @@ from msgspec import Meta
 
 from hub.live.state import Snapshot
 from hub.service.announcer import MOST_TEXT, NotAnnounced
-from hub.web.errors import ApiError
+from hub.web.errors import ApiError, Later
 from hub.web.guard import CALLER
-from hub.web.openapi import Call, Endpoint, Later, served
+from hub.web.openapi import Call, Endpoint, served
 from hub.web.parts import Parts
 
 _STATUS = {"no-such-room": 404, "busy": 409, "no-satellite": 409, "gone": 409, "engine-failed": 503}

@@ -13,14 +13,14 @@ from hub.live.state import TurnView
 from hub.live.turn_view import view_of
 from hub.web.api.asking import RoomName
 from hub.web.api.conversations import Conversations
-from hub.web.api.sound import TAG, most_bytes
-from hub.web.errors import ApiError
-from hub.web.openapi import JSON, Call, Content, Endpoint, Later, served
+from hub.web.api.sound import TAG
+from hub.web.errors import ApiError, Later
+from hub.web.openapi import JSON, Call, Content, Endpoint, served
 from hub.web.parts import Parts
 from hub.web.sound_files import BadSound, Encoder, decoded
 from hub.web.steps import ENGINE_PROBLEMS
 from hub.web.streams import streamed
-from hub.web.uploads import SOUND, UPLOAD_PROBLEMS, Upload, received
+from hub.web.uploads import MEGABYTE, SOUND, UPLOAD_PROBLEMS, Upload, received
 from protocol.audio import PcmFormat
 
 _WAVE = "audio/wav"
@@ -81,9 +81,9 @@ class _Recorded:
         self._conversations = conversations
 
     async def turn(self, call: Call) -> RecordedTurn | web.StreamResponse:
-        request = call.request
+        request, most = call.request, self._parts.settings.web.max_upload * MEGABYTE
         with self._parts.steps.uploading():
-            async with received(request, most_bytes(self._parts)) as upload:
+            async with received(request, most) as upload:
                 with self._parts.steps.place():
                     async with self._conversations.open(call.query.room) as room:
                         if _WAVE in request.headers.get("Accept", ""):

@@ -138,6 +138,8 @@ class _Rooms:
         parts, view = self._parts, self._view(call.name("name"))
         rooms = parts.conversations if view.kind == "text" else parts.rooms
         room = rooms.get(view.name)
+        if (link := parts.satellites.links.get(view.name)) is not None:
+            await link.stop()
         await room.stop(Outcome.INTERRUPTED)
         room.new_conversation()
         parts.live.conversation_cleared(view.name)

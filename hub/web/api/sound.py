@@ -15,11 +15,10 @@ from hub.web.parts import Parts
 from hub.web.sound_files import READS, BadSound, Encoder, decoded, kinds
 from hub.web.steps import ENGINE_PROBLEMS, Heard, Spoken
 from hub.web.streams import streamed
-from hub.web.uploads import SOUND, UPLOAD_PROBLEMS, Upload, received
+from hub.web.uploads import MEGABYTE, SOUND, UPLOAD_PROBLEMS, Upload, received
 
 TAG = "Single steps"
 
-_MEGABYTE = 1_000_000
 _MEDIA = ("audio/wav", "audio/pcm", "audio/flac", "audio/mpeg", "audio/ogg", "audio/aac")
 
 
@@ -124,9 +123,9 @@ class _Sound:
         self._parts = parts
 
     async def transcribe(self, call: Call) -> Transcription:
-        request, steps = call.request, self._parts.steps
+        steps, most = self._parts.steps, self._parts.settings.web.max_upload * MEGABYTE
         with steps.uploading():
-            async with received(request, most_bytes(self._parts)) as upload:
+            async with received(call.request, most) as upload:
                 with steps.place():
                     heard = await self._heard(upload, call.query.language)
         segments = [Segment(round(s.begin, 2), round(s.end, 2), s.text) for s in heard.segments]
@@ -159,8 +158,3 @@ async def encoded(spoken: Spoken, encoder: Encoder) -> AsyncGenerator[bytes]:
                 yield data
         if data := encoder.flush():
             yield data
-
-
-def most_bytes(parts: Parts) -> int:
-    """Return how long an upload may be."""
-    return parts.settings.web.max_upload * _MEGABYTE

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from hub.engines.base import GenerationStats
 from hub.web.errors import ApiError
-from hub.web.openai.bodies import BODY_PROBLEMS, DONE, EVENTS, body_of, event_of
+from hub.web.openai.bodies import BODY_PROBLEMS, body_of
 from hub.web.openai.chat_request import ChatRequest, Task, task_of
 from hub.web.openai.chats import Chats
 from hub.web.openai.errors import BUSY, OpenAiRefused, in_openai_terms, problem_of
@@ -21,9 +21,11 @@ from hub.web.openai.stops import Stops
 from hub.web.openai.tools import Reader, ToolCall
 from hub.web.openapi import JSON, Call, Content, Endpoint, served
 from hub.web.parts import Parts
-from hub.web.streams import streamed
+from hub.web.streams import EVENTS, event_of, streamed
 
 _LOGGER = logging.getLogger(__name__)
+
+_DONE = b"data: [DONE]\n\n"
 
 
 class WrittenFunction(msgspec.Struct, frozen=True):
@@ -269,7 +271,7 @@ async def _events(writing: _Writing, head: "_Head", *, usage: bool) -> AsyncGene
     yield head.event({}, writing.finish_reason)
     if usage:
         yield head.event(None, usage=writing.usage)
-    yield DONE
+    yield _DONE
 
 
 class _Head:

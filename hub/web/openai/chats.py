@@ -9,9 +9,9 @@ from hub.conversation.patience import pieces_of
 from hub.engines.base import BadInput, GenerationStats, LanguageModel, Message, TooLong
 from hub.engines.supervisor import Supervised
 from hub.service.request import LOADING_PATIENCE
+from hub.web.errors import Later
 from hub.web.openai.chat_request import Task
 from hub.web.openai.errors import Refusal
-from hub.web.openapi import Later
 from hub.web.steps import problems_of
 
 _AT_ONCE = 3  # replies that are written at once; more would each be slow

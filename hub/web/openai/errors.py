@@ -6,8 +6,8 @@ from functools import wraps
 import msgspec
 from aiohttp import web
 
-from hub.web.errors import ApiError
-from hub.web.openapi import JSON, Call, Later
+from hub.web.errors import ApiError, Later
+from hub.web.openapi import JSON, Call, Handler
 from hub.web.steps import ENGINE_PROBLEMS
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -29,8 +29,6 @@ def named(code: str) -> str:
 
 BUSY = tuple(map(named, ENGINE_PROBLEMS))
 """The codes of a 503."""
-
-Handler = Callable[[Call], Awaitable[msgspec.Struct | web.StreamResponse]]
 
 
 class OpenAiProblem(msgspec.Struct, frozen=True):

@@ -10,22 +10,20 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from hub.web.openai.bodies import BODY_PROBLEMS, EVENTS, body_of, event_of
+from hub.web.openai.bodies import BODY_PROBLEMS, body_of
 from hub.web.openai.errors import BUSY, OpenAiRefused, Refusal, in_openai_terms
 from hub.web.openai.models import TAG, Models
 from hub.web.openapi import JSON, Call, Content, Endpoint, served
 from hub.web.parts import Parts
 from hub.web.sound_files import Encoder, Tempo, kinds
 from hub.web.steps import Spoken
-from hub.web.streams import streamed
+from hub.web.streams import EVENTS, event_of, streamed
 
 _OPENAI_VOICES = frozenset(
     {"alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx"}
     | {"sage", "shimmer", "verse"}
 )
 """Clients cannot know our voices: each of these stands for the hub's own."""
-
-_TEXT_PROBLEMS = ("unknown_voice", "invalid_text")
 
 
 class NamedVoice(msgspec.Struct, frozen=True):

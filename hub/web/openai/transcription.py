@@ -10,7 +10,6 @@ import msgspec
 from aiohttp import web
 
 from hub.conversation.understanding import bias_of
-from hub.web.openai.bodies import EVENTS, event_of
 from hub.web.openai.errors import BUSY, OpenAiRefused, Refusal, in_openai_terms, named
 from hub.web.openai.models import TAG, Models
 from hub.web.openai.subtitles import srt_of, vtt_of
@@ -18,10 +17,9 @@ from hub.web.openapi import JSON, Call, Content, Endpoint, served
 from hub.web.parts import Parts
 from hub.web.sound_files import READS, BadSound, decoded
 from hub.web.steps import Heard, Segment
-from hub.web.streams import streamed
-from hub.web.uploads import UPLOAD_PROBLEMS, Upload, received
+from hub.web.streams import EVENTS, event_of, streamed
+from hub.web.uploads import MEGABYTE, UPLOAD_PROBLEMS, Upload, received
 
-_MEGABYTE = 1_000_000
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 _TERMS = re.compile(r"[,;.\n]")
 _TRUE = ("true", "1")
@@ -121,7 +119,7 @@ class _Transcriptions:
 
     async def transcribe(self, call: Call) -> web.StreamResponse:
         """Answer POST /v1/audio/transcriptions."""
-        request, most = call.request, self._parts.settings.web.max_upload * _MEGABYTE
+        request, most = call.request, self._parts.settings.web.max_upload * MEGABYTE
         if request.content_type != "multipart/form-data":
             raise Refusal(
                 "send a form (multipart/form-data) with the sound as `file`",

@@ -12,7 +12,7 @@ export class Refused extends Error {
   }
 }
 
-/** Go where one logs in, and come back to where one was. */
+/** Go where one logs in. */
 export function goToLogin() {
   location.assign("/login");
 }

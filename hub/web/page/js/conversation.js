@@ -8,17 +8,21 @@ const NEAR = 120; // pixels from the end within which it is followed
 
 /**
  * @param {import("./live.js").Live} live
- * @param {{empty: string, you?: string}} words
+ * @param {{empty: string, own?: boolean}} options own: what begins there is always shown, since it
+ *   is oneself who began it
  */
 export class Conversation {
   #cards = new Map();
   #room = "";
   #hidden = false;
+  #last = ""; // what is at its end: a turn, or the line of a new conversation
   #list = h("ol.turns", { "aria-label": "Conversation" });
   #empty;
+  #own;
 
-  constructor(live, { empty }) {
+  constructor(live, { empty, own = false }) {
     this.live = live;
+    this.#own = own;
     this.#empty = h("p.conversation-empty", { text: empty });
     this.el = h(
       "div.conversation",
@@ -39,12 +43,17 @@ export class Conversation {
 
   /** Draw what has changed. */
   refresh() {
-    const follow = this.el.scrollHeight - this.el.scrollTop - this.el.clientHeight < NEAR;
     const turns = this.live.turnsOf(this.#room);
     const began = this.live.clearedAt(this.#room);
+    const items = withBreak(turns, began);
+    const last = items.at(-1)?.cut ? `break ${began}` : (items.at(-1)?.id ?? "");
+    const begins = this.#own && last !== this.#last;
+    this.#last = last;
+    const end = this.el.scrollHeight - this.el.scrollTop - this.el.clientHeight;
+    const follow = begins || end < NEAR;
     reconcile(
       this.#list,
-      withBreak(turns, began),
+      items,
       (item) => item.id,
       (item) => (item.cut ? new Break() : this.#card()),
       this.#cards,

@@ -116,7 +116,8 @@ onReplayProblem((text) => notice(text, "bad"));
 
 live.addEventListener("change", ({ detail }) => {
   if (detail.all || detail.hub || detail.engines || detail.connection) showReadiness();
-  if (!detail.all) readTurns(detail.turns);
+  if (detail.all) talk.hurry();
+  else readTurns(detail.turns);
   view?.update(detail);
 });
 talk.addEventListener("change", () => view?.talkChanged?.());

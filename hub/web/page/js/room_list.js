@@ -6,10 +6,16 @@ import { STATE_WORDS } from "./format.js";
 const KINDS = { satellite: "Satellite", tab: "Browser tab", text: "In writing" };
 const ORDER = { satellite: 0, tab: 1, text: 2 };
 
-/** Rooms in the order in which they are listed: satellites first, then by name. */
+/** Whether it is a browser tab that was closed; a satellite that is away comes back. */
+export const isClosedTab = (room) => room.kind === "tab" && room.state === "offline";
+
+/** Rooms in the order in which they are listed: satellites first, closed tabs late, then by name. */
 export function sortedRooms(live) {
   return [...live.rooms.values()].sort(
-    (one, other) => ORDER[one.kind] - ORDER[other.kind] || one.name.localeCompare(other.name),
+    (one, other) =>
+      ORDER[one.kind] - ORDER[other.kind] ||
+      isClosedTab(one) - isClosedTab(other) ||
+      one.name.localeCompare(other.name),
   );
 }
 
@@ -19,16 +25,19 @@ export class RoomList {
   #empty = h("p.nothing", { text: "No room is connected." });
   #chosen = "";
   #own = "";
+  #kinds;
 
-  constructor(live) {
+  /** @param {string[]} kinds of rooms that are listed */
+  constructor(live, kinds = Object.keys(KINDS)) {
     this.live = live;
+    this.#kinds = kinds;
     this.el = h("div.rooms-at-a-glance", {}, this.#list, this.#empty);
   }
 
   /** @param {string} own this tab's room @param {string} chosen the one that is shown beside it */
   update(own, chosen = "") {
     [this.#own, this.#chosen] = [own, chosen];
-    const rooms = sortedRooms(this.live);
+    const rooms = sortedRooms(this.live).filter((room) => this.#kinds.includes(room.kind));
     reconcile(
       this.#list,
       rooms,

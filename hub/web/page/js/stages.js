@@ -5,7 +5,7 @@ export const STAGES = [
   ["speech", "They speak", "what is said, from first to last word"],
   ["transcribe", "Transcribe", "speech to text"],
   ["end_of_turn", "Finished?", "a model tells whether who pauses has finished"],
-  ["understand", "Understand", "whether it is a command"],
+  ["choose", "Choose", "the language model chooses what is to be done"],
   ["write", "Write", "the language model writes the answer"],
   ["act", "Act", "what was asked for is done"],
   ["speak", "Speak", "text to speech"],
@@ -78,11 +78,12 @@ export function isTyped(turn) {
  */
 export function steps(turn) {
   const ended = turn.state === "ended";
+  const written = turn.reply.length > 0 && (ended || turn.announcement);
   const parts = [
     ["heard", !!turn.said || isTyped(turn), ["transcribe"]],
-    ["understood", turn.reply.length > 0 || !!turn.intent, ["end_of_turn", "understand"]],
-    ["answered", turn.marks.last_token !== undefined, ["write", "act"]],
-    ["spoken", false, ["speak"]],
+    ["understood", turn.reply.length > 0 || !!turn.intent, ["end_of_turn", "choose"]],
+    ["answered", turn.marks.last_token !== undefined || written, ["write", "act"]],
+    ["spoken", ended && !!turn.heard, ["speak"]],
   ];
   let before = true;
   return parts.map(([name, certain, stages]) => {
@@ -105,9 +106,8 @@ export function understood(turn) {
   if (turn.intent) return `a command: ${words(turn.intent)}`;
   if (turn.outcome === "nothing-said") return "nothing to answer";
   if (turn.outcome === "stopped") return "stop";
-  return turn.reply.length || turn.marks.first_token !== undefined
-    ? "a question, for the language model"
-    : "";
+  const answered = turn.reply.length || turn.marks.first_token !== undefined;
+  return answered && (turn.said || turn.partial) ? "a question, for the language model" : "";
 }
 
 /* "HassTurnOn" or "timer_start" as words */

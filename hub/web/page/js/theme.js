@@ -15,31 +15,20 @@ export function toggleTheme() {
   const same = (wanted === "dark") === dark.matches;
   if (same) delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = wanted;
-  remember(KEY, same ? null : wanted);
+  remember(same ? null : wanted);
 }
 
-/** Take what was chosen before. `changed` is called when the device changes its mind. */
+/** `changed` is called when the device changes its mind. */
 export function startTheme(changed) {
-  const chosen = recall(KEY);
-  if (chosen === "dark" || chosen === "light") document.documentElement.dataset.theme = chosen;
   dark.addEventListener("change", changed);
 }
 
-/** Keep something in this browser; where that is forbidden, for this visit alone. */
-export function remember(key, value) {
+/* For the next visit, when first.js takes it; where that is forbidden, for this one alone. */
+function remember(chosen) {
   try {
-    if (value === null) localStorage.removeItem(key);
-    else localStorage.setItem(key, value);
+    if (chosen === null) localStorage.removeItem(KEY);
+    else localStorage.setItem(KEY, chosen);
   } catch {
     // private windows may forbid it
-  }
-}
-
-/** What was kept; null if nothing. */
-export function recall(key) {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
   }
 }

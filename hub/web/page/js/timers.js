@@ -120,6 +120,11 @@ export class TimerForm {
     );
   }
 
+  /** Choose the room where it rings. */
+  choose(room) {
+    this.#room.value = room;
+  }
+
   async #start(event) {
     event.preventDefault();
     const seconds = Math.round(parseDuration(this.#time.value));

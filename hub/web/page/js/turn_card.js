@@ -160,6 +160,7 @@ export class TurnCard {
     const { row, time, label } = this.#steps[name];
     row.dataset.state = state;
     if (name === "heard") setText(label, isTyped(turn) ? "Typed" : STEP_WORDS.heard);
+    if (name === "answered" && turn.announcement) setText(label, "Words");
     setText(time, state === "done" && seconds !== null ? duration(seconds) : "");
     setAttribute(row, "title", state === "active" ? WORKING[name] : null);
   }
@@ -172,6 +173,7 @@ export class TurnCard {
       this.#waterfall = new Waterfall();
       this.#waterfall.update(this.#turn);
       this.#place.append(this.#waterfall.el);
+      this.#place.scrollIntoView({ block: "nearest" });
     } else {
       this.#waterfall = null;
       this.#place.replaceChildren();

@@ -38,6 +38,11 @@ export class Link {
     this.#now();
   }
 
+  /* The hub is there again: do not wait any longer. */
+  hurry() {
+    this.#now();
+  }
+
   /* Stay away until `connect`. */
   disconnect() {
     this.#wanted = false;

@@ -90,6 +90,11 @@ export class Talk extends EventTarget {
     return this.#connecting;
   }
 
+  /* The hub is there again: do not wait any longer. */
+  hurry() {
+    this.#link?.hurry();
+  }
+
   // ---- what a person does
 
   /* Begin to listen; or end what goes on: a question, an answer, a ring. */

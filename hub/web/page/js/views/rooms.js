@@ -4,7 +4,7 @@ import { Conversation } from "../conversation.js";
 import { h, setText } from "../dom.js";
 import { STATE_WORDS } from "../format.js";
 import { RoomControls } from "../room_controls.js";
-import { RoomList, sortedRooms } from "../room_list.js";
+import { RoomList, isClosedTab, sortedRooms } from "../room_list.js";
 import { AnnounceForm, TimerForm, TimerList } from "../timers.js";
 
 export class RoomsView {
@@ -61,6 +61,7 @@ export class RoomsView {
     this.#wanted = name;
     this.el.dataset.open = name ? "room" : "list";
     this.update({ all: true, turns: new Set() });
+    if (this.live.rooms.has(name)) this.timer.choose(name);
   }
 
   update(change) {
@@ -69,7 +70,8 @@ export class RoomsView {
     if (change.all || change.rooms || change.turns.size)
       this.list.update(this.talk.room, chosen?.name ?? "");
     if (change.all || change.rooms) {
-      const names = rooms.filter((room) => room.kind !== "text").map((room) => room.name);
+      const heard = rooms.filter((room) => room.kind !== "text" && !isClosedTab(room));
+      const names = heard.map((room) => room.name);
       this.timer.update(names);
       this.announce.update(names);
     }

@@ -137,11 +137,16 @@ class SettingRow {
   }
 
   update(setting) {
+    // What was refused stays, beside the reason, until the setting itself changes.
+    const refused = this.#problem.textContent && same(setting.value, this.#setting.value);
     this.#setting = setting;
     const editing =
       this.el.contains(document.activeElement) && document.activeElement !== this.#back;
     const text = this.#input.matches?.("input[type=text], textarea, input[type=number]");
-    if (!(editing && text)) this.#write(setting.value);
+    if (!refused) {
+      setText(this.#problem, "");
+      if (!(editing && text)) this.#write(setting.value);
+    }
     for (const one of this.#input.matches?.("fieldset") ? this.#input.elements : [this.#input])
       one.disabled = !setting.available;
     this.el.dataset.available = setting.available ? "yes" : "no";
@@ -235,6 +240,9 @@ class SettingRow {
       this.#write(this.#setting.value);
       return setText(this.#problem, "That is no number.");
     }
+    const { least, most } = this.#setting;
+    if (typeof value === "number" && (value < (least ?? -Infinity) || value > (most ?? Infinity)))
+      return setText(this.#problem, range(least, most));
     try {
       await patch("/api/settings", { values: { [key]: value } });
       notice("It holds from the next answer on.");
@@ -245,6 +253,11 @@ class SettingRow {
 }
 
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+function range(least, most) {
+  if (most === null) return `${least} at least.`;
+  return least === null ? `${most} at most.` : `From ${least} to ${most}.`;
+}
 
 function told(value) {
   if (Array.isArray(value)) return value.length ? value.join(", ") : "nothing";

@@ -11,6 +11,7 @@ import { TimerList } from "../timers.js";
 const HOLD = 280; // ms after which a press is one that is held
 const BUSY = new Set(["listening", "thinking", "speaking", "held"]);
 const EXAMPLES = ["What can you do?", "Why is the sky blue?", "Set a timer for five minutes"];
+let hidesText = false; // also when one has looked elsewhere meanwhile
 const MODES = [
   ["tap", "Press", "Press once and speak, or hold while you speak."],
   ["speech", "Hands-free", "Just speak: it hears when you begin."],
@@ -34,15 +35,15 @@ export class TalkView {
     "aria-label": "Type a question",
   });
   #mute = h("button.quiet", { "aria-pressed": "false", text: "Mute" });
-  #text = h("button.quiet", { "aria-pressed": "false", text: "Hide text" });
+  #text = h("button.quiet");
   #modes = new Map();
   #told = null; // the problem that was read aloud
 
   constructor({ live, talk, signal }) {
     this.live = live;
     this.talk = talk;
-    this.conversation = new Conversation(live, { empty: "" });
-    this.rooms = new RoomList(live);
+    this.conversation = new Conversation(live, { empty: "", own: true });
+    this.rooms = new RoomList(live, ["satellite", "tab"]); // where somebody may be
     this.timers = new TimerList(live);
     this.#examples = h(
       "div.examples",
@@ -59,6 +60,7 @@ export class TalkView {
     );
     this.conversation.el.prepend(this.#loading.el, this.#examples);
     this.el = this.#build();
+    this.#hideText(hidesText);
     this.#listen(signal);
     this.talkChanged();
   }
@@ -156,7 +158,7 @@ export class TalkView {
     );
     this.live.addEventListener("level", ({ detail }) => this.rooms.level(detail), { signal });
     this.#mute.addEventListener("click", () => this.talk.setMuted(!this.talk.muted));
-    this.#text.addEventListener("click", () => this.#hideText());
+    this.#text.addEventListener("click", () => this.#hideText(!hidesText));
     signal.addEventListener("abort", () => {
       clearTimeout(this.#held);
       if (this.#holding) this.talk.release();
@@ -202,9 +204,9 @@ export class TalkView {
     if (!(await this.talk.ask(text)) && !this.#field.value) this.#field.value = text;
   }
 
-  #hideText() {
-    const hidden = this.#text.getAttribute("aria-pressed") !== "true";
-    this.#text.setAttribute("aria-pressed", String(hidden));
+  #hideText(hidden) {
+    hidesText = hidden;
+    this.el.dataset.text = hidden ? "hidden" : "shown";
     setText(this.#text, hidden ? "Show text" : "Hide text");
     this.conversation.hideText(hidden);
   }
