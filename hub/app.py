@@ -101,14 +101,14 @@ class Hub:
         self._announcer = Announcer(lambda: self._satellites.links, self.engines.tts, settings)
         # Conversations by text have rooms of their own, so that no number of them drives out what
         # a satellite's room remembers.
-        conversations = Rooms(self.pipeline, settings.memory, self._ended)
+        self._conversations = Rooms(self.pipeline, settings.memory, self._ended)
         parts = Parts(
             settings=settings,
             adjust=self.adjust,
             engines=self.engines,
             wake=self._wake,
             rooms=self.rooms,
-            conversations=conversations,
+            conversations=self._conversations,
             satellites=self._satellites,
             announcer=self._announcer,
             home=self.home,
@@ -119,7 +119,7 @@ class Hub:
         )
         self.metrics = parts.metrics
         self._web = WebServer(settings.web.listen, parts)
-        self._service = ServiceServer(self.engines, self._wake, conversations, settings)
+        self._service = ServiceServer(self.engines, self._wake, self._conversations, settings)
         self.metrics.connections["service"] = lambda: self._service.connections
         self.service_address = ""  # where clients connect, once it has started
         self._tasks: list[asyncio.Task[None]] = []
@@ -195,7 +195,7 @@ class Hub:
         await self._web.close()
         await self._satellites.close()
         await self._service.close()
-        await self.rooms.close()
+        await asyncio.gather(self.rooms.close(), self._conversations.close())
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

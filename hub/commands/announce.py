@@ -53,7 +53,9 @@ def announce(
         response = connection.getresponse()
         answer = json.loads(response.read())
     except ConnectionRefusedError:
-        raise OSError(f"no hub is running at {settings.web.listen} (start one)") from None
+        raise OSError(
+            f"no hub is running at {settings.web.listen} (start one, or name its --config)"
+        ) from None
     except ssl.SSLError as exc:
         raise OSError(f"{address}: {explain(exc)}") from exc
     except (http.client.HTTPException, ValueError) as exc:

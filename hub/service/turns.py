@@ -150,12 +150,11 @@ class Turns:
 
     async def hear_no_more(self) -> None:
         """Drop what somebody is saying: the microphone is off. A reply goes on."""
-        if (turn := self.under_way) is None:
-            return
-        if self._overheard is not None:
-            await self._judge_no_more()
-            await self._connection.write(Resume(turn.id))
-        elif self._sound is not None and not self._sound.closed:
+        if self._judging is not None and not self._judging.done():
+            await self._judge_no_more()  # also where it is about to begin a turn of what they said
+            if (turn := self.under_way) is not None:
+                await self._connection.write(Resume(turn.id))
+        elif self.under_way is not None and self._sound is not None and not self._sound.closed:
             self._want_no_more_sound()
             await self._room.stop(Outcome.INTERRUPTED)
 

@@ -53,6 +53,7 @@ async def test_a_reply_in_the_background_goes_on_where_it_was_after_it_made_plac
     assert numbers_in(text) == NUMBERS, text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rooms", [1, 3])
 async def test_a_new_beginning_takes_no_place_that_was_promised_to_replies(rooms: int) -> None:
     other = Message("system", "You are a pirate. " + "apple banana cherry " * 40)

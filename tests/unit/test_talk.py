@@ -486,6 +486,26 @@ async def test_a_tab_that_is_muted_is_not_heard_out(house):
         assert room.muted
 
 
+async def test_a_microphone_that_is_switched_off_while_a_question_over_a_reply_is_taken_is_off(
+    house, replying, monkeypatch
+):
+    room = house.hub.rooms.get("Browser")
+    begin = room.begin
+
+    async def slow(*given, **options):  # a reply may take a moment to stop
+        await asyncio.sleep(0.5)
+        return await begin(*given, **options)
+
+    monkeypatch.setattr(room, "begin", slow)
+    await speak(house, replying, "what is the capital of italy")
+    assert (await replying.expect("flush"))["listen"]
+    await replying.send("status", muted=True, volume=1, wake_words=[])
+    await house.turns(1)
+    await asyncio.sleep(1)
+    assert room.turn is None
+    assert len(house.ended) == 1
+
+
 async def test_announcements_and_volume_reach_a_tab(house):
     async with house.tab() as tab:
         announcing = asyncio.create_task(house.hub._announcer.announce("Dinner is ready."))

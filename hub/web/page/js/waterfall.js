@@ -164,7 +164,7 @@ function told(span) {
   const parts = [span.end === null ? "goes on" : duration(span.end - span.begin)];
   if (span.detail) parts.push(span.detail);
   if (span.speculative) parts.push("begun ahead of time");
-  if (span.dropped) parts.push("thrown away: they went on speaking");
+  if (span.dropped) parts.push("thrown away");
   return parts.join(", ");
 }
 
