@@ -29,6 +29,8 @@ from protocol.discovery import announced
 from protocol.extensions import Introduction, introduce
 from protocol.settings import ConfigError
 
+pytestmark = pytest.mark.long  # a minute: they wait for the network, as satellites do
+
 TIMEOUT = 20.0
 
 
