@@ -48,7 +48,7 @@ async def watch(session: aiohttp.ClientSession) -> None:
 async def chat(session: aiohttp.ClientSession) -> None:
     """Have a long reply written."""
     asked = {
-        "model": "llm",
+        "model": "gpt-4o-mini",
         "messages": [{"role": "user", "content": "Write a long story about a lighthouse."}],
         "max_tokens": 200,
     }
