@@ -41,7 +41,7 @@ test: setup lint ## every check, and every test but those of test-long and test-
 	@deploy/test_tools.sh
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ASIDE) -m "not long" || { echo "make test: tests failed (see above)"; exit 1; }
 
-test-long: setup ## what takes minutes: hostile peers, killed processes, sound devices, the page for hours, two machines
+test-long: setup ## what takes minutes: hostile peers, killed processes, sound devices, an hour of turns on the page, two machines
 	@$(MAKE) --no-print-directory models MODELS="$(TEST_MODELS)"
 	@deploy/test_tools.sh
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ASIDE) -m long || { echo "make test-long: tests failed (see above)"; exit 1; }

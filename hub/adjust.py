@@ -185,10 +185,9 @@ class Adjustments:
         )
 
 
-def _known(key: str) -> _Setting:
-    if (setting := _SETTINGS.get(key)) is None:
+def _known(key: str) -> None:
+    if key not in _SETTINGS:
         raise ConfigError(f"{key}: cannot be changed here; there are: {', '.join(_SETTINGS)}")
-    return setting
 
 
 def _raw(settings: Settings, key: str) -> Any:

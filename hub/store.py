@@ -78,7 +78,8 @@ class StoredTurn:
 
     def view(self, sound: TurnSound) -> TurnView:
         """Return the turn as it is shown; `sound` is what of it is kept."""
-        first = next(iter(self.marks.values()), 0.0)
+        marks = self.marks
+        first = next(iter(marks.values()), 0.0)
         return TurnView(
             id=self.id,
             room=self.room,
@@ -90,7 +91,7 @@ class StoredTurn:
             reply=[Clause(self.reply, sent=True)] if self.reply else [],
             heard=self.heard or "",
             intent=self.intent,
-            marks={name: round(at - first, 4) for name, at in self.marks.items()},
+            marks={name: round(at - first, 4) for name, at in marks.items()},
             spans=list(self.spans),
             work=self.work,
             sound=sound,
@@ -321,29 +322,31 @@ class Store:
             raise OSError(f"{self._path}: {exc}") from exc
 
     def _statistics(self, since: float) -> Statistics:
-        try:
-            with closing(self._connect()) as connection:
-                rows = connection.execute(
-                    "SELECT outcome, stages FROM turns WHERE began >= ? AND outcome != ? "
-                    "AND ifnull(announcement, 0) = 0 ORDER BY began DESC LIMIT ?",
-                    (since, str(Outcome.NOTHING_SAID), _MOST_COUNTED),
-                ).fetchall()
-        except sqlite3.Error as exc:
-            raise OSError(f"{self._path}: {exc}") from exc
+        rows = self._select(
+            "outcome, stages",
+            "began >= ? AND outcome != ? AND ifnull(announcement, 0) = 0",
+            (since, str(Outcome.NOTHING_SAID)),
+            _MOST_COUNTED,
+        )
         marks = [_marks_of(json.loads(stages)) for _, stages in rows]
         failed = sum(outcome == Outcome.FAILED for outcome, _ in rows)
         return _statistics(marks, failed)
 
     def _read(self, where: str, values: Sequence[str | float], limit: int) -> list[StoredTurn]:
+        return [_turn_of(row) for row in self._select("*", where, values, limit)]
+
+    def _select(
+        self, what: str, where: str, values: Sequence[str | float], limit: int
+    ) -> list[tuple[Any, ...]]:
+        """Return columns of turns, the newest first."""
         try:
             with closing(self._connect()) as connection:
-                rows = connection.execute(
-                    f"SELECT * FROM turns WHERE {where} ORDER BY began DESC LIMIT ?",  # noqa: S608 - ours
+                return connection.execute(
+                    f"SELECT {what} FROM turns WHERE {where} ORDER BY began DESC LIMIT ?",  # noqa: S608 - ours
                     (*values, limit),
                 ).fetchall()
         except sqlite3.Error as exc:
             raise OSError(f"{self._path}: {exc}") from exc
-        return [_turn_of(row) for row in rows]
 
 
 def _turn_of(row: tuple[Any, ...]) -> StoredTurn:

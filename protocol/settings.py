@@ -63,14 +63,19 @@ def load_toml(path: Path | None, overrides: Mapping[str, Any], kind: type[T]) ->
 
 def problem_of(error: msgspec.ValidationError) -> str:
     """Return what is wrong with one value, its key first."""
-    text, _, place = str(error).partition(" - at `$")
-    return f"{place.rstrip('`').removeprefix('.')}: {text}"
+    text, path = _parts(str(error))
+    return f"{path}: {text}"
+
+
+def _parts(message: str) -> tuple[str, str]:
+    """Return what msgspec says, and the dotted key that it says it of."""
+    text, _, place = message.partition(" - at `$")
+    return text, place.rstrip("`").removeprefix(".")
 
 
 def _explain(message: str, kind: type[Any]) -> str:
     """Put the key path first, and say what is expected: a spelling, a choice, a form."""
-    text, _, place = message.partition(" - at `$")
-    path = place.rstrip("`").removeprefix(".")
+    text, path = _parts(message)
     unknown = re.search(r"unknown field `(.*)`", text)
     if unknown is None:
         if (pattern := re.search("matching regex '(.*)'", text)) and pattern[1] in _IN_WORDS:

@@ -32,6 +32,7 @@ from protocol.access import allow_list
 from protocol.connection import ProtocolError
 from protocol.settings import ConfigError
 from protocol.transport import serve
+from protocol.uri import Inet
 
 _MIN_FREE_BYTES = 1 << 30
 
@@ -143,8 +144,8 @@ async def _page(settings: Settings) -> tuple[bool, str]:
             who = f"behind its password; tokens: {', '.join(sorted(kept.tokens)) or 'none'}"
     except (ConfigError, OSError) as exc:
         return False, str(exc)
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    free, text = await _free(f"tcp://{host}:{address.port}")  # (free is free, whatever is spoken)
+    uri = str(Inet(address.host, address.port))  # free is free, whatever is spoken
+    free, text = await _free(uri)
     return free, f"{address}, {who}" if free else text
 
 

@@ -17,6 +17,7 @@ from hub.engines.registry import llm_model, stt_model
 from hub.web.listening import WebAddress
 from protocol.discovery import manual_entry, reachable_at
 from protocol.service_manager import configure_logging, notify, watched
+from protocol.uri import Inet
 
 _LOAD_TIMEOUT = 600.0  # seconds
 _WAKE_TIMEOUT = 60.0
@@ -68,9 +69,8 @@ def _page(address: str) -> list[str]:
     where = WebAddress.read(address)
     if not where.secure:
         return [f"the page is at {address}"]
-    host = f"[{where.host}]" if ":" in where.host else where.host
     # (Nothing speaks plain text there; it is how addresses are asked for.)
-    first, *others = reachable_at(f"tcp://{host}:{where.port}") or [where.host]
+    first, *others = reachable_at(str(Inet(where.host, where.port))) or [where.host]
     page = replace(where, host=first)
     more = f" (or {', '.join(others)})" if others else ""
     pin = load_certificate(state_folder()).pin.hex(":").upper()

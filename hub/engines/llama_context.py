@@ -222,8 +222,9 @@ class LlamaContext:
         reusable = len(prompt) - (max_new > 0)
         shared = min(_common(self._shared, prompt), reusable)
         needed = len(prompt) + max_new
-        if len(self._shared) - shared + needed > self.context_tokens:
-            raise TooLong(needed, self.context_tokens - len(self._shared) + shared)
+        place = self.context_tokens - len(self._shared) + shared
+        if needed > place:
+            raise TooLong(needed, place)
         slot = self._rooms.get(room)
         if slot is not None and slot.busy:
             return None

@@ -255,6 +255,11 @@ def tts_voices(settings: Settings) -> tuple[str, ...]:
     return (settings.tts.voice, *(v for v in Hibari.voices if v != settings.tts.voice))
 
 
+def public_name(model: str) -> str:
+    """Return how a model is called in public: of a path, its last part."""
+    return model.rstrip("/").rpartition("/")[2]
+
+
 def llm_model(settings: LlmSettings) -> str:
     """Return the language model that the settings mean.
 

@@ -49,7 +49,8 @@ _SOON = 0.04  # seconds in which steps of one turn are told as one
 _LOOK = 0.25  # seconds between looks at what changes without a step
 _LEVEL_EVERY = 0.1  # seconds between levels of a room
 _QUIETEST = 60.0  # dB below full scale: level 0
-_FORGET_TAB = 600.0  # seconds after a tab has gone; a phone may sleep for minutes
+TAB_KEPT = 600.0
+"""Seconds for which the room of a tab that has gone waits for it: a phone may sleep for minutes."""
 _FULL_SCALE = 32768.0
 
 
@@ -288,8 +289,8 @@ class Live:
             self._drop(shown)
         for room in self._rooms.values():
             room.turns = deque(shown for shown in room.turns if shown.turn is not None)
-        for subscription in self._subscriptions:
-            subscription.put(self.snapshot())
+        if self._subscriptions:
+            self._tell(self.snapshot())
 
     def heard(self, name: str, pcm: bytes) -> None:
         """Take what a room's microphone hears (16 kHz mono 16-bit), for its level."""
@@ -322,7 +323,7 @@ class Live:
                 _LOGGER.error("live: %s", where(exc))
             self._look.clear()
             try:
-                async with asyncio.timeout(_LOOK if self._subscriptions else _FORGET_TAB / 4):
+                async with asyncio.timeout(_LOOK if self._subscriptions else TAB_KEPT / 4):
                     await self._look.wait()
             except TimeoutError:
                 continue
@@ -366,6 +367,6 @@ class Live:
     def _forget_tabs(self) -> None:
         now = asyncio.get_running_loop().time()
         for name, room in list(self._rooms.items()):
-            if room.kind == "tab" and room.gone and now - room.gone > _FORGET_TAB:
+            if room.kind == "tab" and room.gone and now - room.gone > TAB_KEPT:
                 self._forget(room)
                 self._forgotten(name)

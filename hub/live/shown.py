@@ -14,7 +14,7 @@ from hub.live.state import (
     TurnView,
     WakeWordView,
 )
-from hub.live.turn_view import view_of
+from hub.live.turn_view import state_of, view_of
 
 
 @dataclass(slots=True)
@@ -40,8 +40,8 @@ class ShownRoom:
         if not self.connected:
             return "offline"
         if self.turns and (turn := self.turns[-1].turn) is not None:
-            state = self.turns[-1].view().state
-            if state != "ended" and not turn.ended:
+            state = state_of(turn)
+            if state != "ended":
                 return state
         return "muted" if self.muted else "idle"
 

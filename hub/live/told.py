@@ -2,14 +2,13 @@
 
 import time
 from importlib.metadata import version
-from pathlib import PurePath
 from typing import Any
 
 from hub.adjust import Adjustments
 from hub.config import Settings
 from hub.conversation.stages import Engines
 from hub.engines.base import WakeWord
-from hub.engines.registry import llm_model, stt_model
+from hub.engines.registry import llm_model, public_name, stt_model
 from hub.engines.supervisor import EngineState, Supervised
 from hub.home.timers import Timers
 from hub.live.state import EngineView, HubView, SettingView, TimerView, TurnSound
@@ -103,7 +102,7 @@ class HubTold:
 
     def _name(self, role: str, engine: str) -> str:
         """Say which engine and model it is, as far as is known."""
-        model = PurePath(self._names.get(role, "")).name
+        model = public_name(self._names.get(role, ""))
         return " · ".join(dict.fromkeys(filter(None, (engine, model)))) or role
 
     def _device(self, role: str) -> str:

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -158,7 +159,7 @@ class _Catalogue(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def load_catalogue(path: Path | None = None) -> dict[str, Model]:
-    """Read a catalogue.
+    """Return a catalogue; the built-in one is read once.
 
     Args:
         path: a TOML file; the built-in catalogue when None.
@@ -169,7 +170,10 @@ def load_catalogue(path: Path | None = None) -> dict[str, Model]:
     Raises:
         CatalogueError: the file cannot be read or parsed, or contradicts itself.
     """
-    path = path or _CATALOGUE
+    return _read(path) if path is not None else dict(_read_once(_CATALOGUE))
+
+
+def _read(path: Path) -> dict[str, Model]:
     try:
         models = msgspec.toml.decode(path.read_bytes(), type=_Catalogue).models
     except (OSError, ValueError, msgspec.MsgspecError) as error:
@@ -178,6 +182,9 @@ def load_catalogue(path: Path | None = None) -> dict[str, Model]:
     if len(by_name) != len(models):
         raise CatalogueError(f"{path}: a model's name occurs twice")
     return by_name
+
+
+_read_once = cache(_read)
 
 
 def find_model(name: str, path: Path | None = None) -> Model:

@@ -23,6 +23,7 @@ from hub.engines.base import WakeWordModel
 from hub.engines.registry import (
     EngineSpec,
     llm_model,
+    public_name,
     spec_of,
     stt_languages,
     stt_model,
@@ -78,7 +79,7 @@ def offer_of(settings: Settings) -> Offer:
                 **_of_engine(stt, "Speech-to-text on this hub"),
                 models=[
                     AsrModel(
-                        **_part(stt, _plain(model), f"Whisper, {', '.join(languages)}"),
+                        **_part(stt, public_name(model), f"Whisper, {', '.join(languages)}"),
                         languages=list(languages),
                     )
                 ],
@@ -107,7 +108,7 @@ def offer_of(settings: Settings) -> Offer:
     )
     return Offer(
         info=info,
-        stt_models=(_plain(model), stt.name),
+        stt_models=(public_name(model), stt.name),
         stt_languages=languages,
         tts_voices=voices,
         tts_languages=tts.languages,
@@ -116,7 +117,7 @@ def offer_of(settings: Settings) -> Offer:
 
 
 def _handle_program(settings: Settings) -> HandleProgram:
-    llm, model = spec_of("llm", settings.llm.engine), _plain(llm_model(settings.llm))
+    llm, model = spec_of("llm", settings.llm.engine), public_name(llm_model(settings.llm))
     return HandleProgram(
         name=_PARLOUR,
         attribution=Attribution(name="Parlour", url=""),
@@ -157,11 +158,6 @@ def _part(spec: EngineSpec, name: str, description: str) -> dict[str, Any]:
         "description": description,
         "version": _version(spec.package),
     }
-
-
-def _plain(model: str) -> str:
-    """Return how a model is called in public: of a path, its last part."""
-    return model.rstrip("/").rpartition("/")[2]
 
 
 def _version(package: str) -> str | None:

@@ -82,8 +82,7 @@ class SatelliteLink:
         )
         self._open = None if vad is None else OpenMicrophone(vad, room.name, self._speaks)
         self._mode = Listening.OFF
-        self._phrases = phrases
-        self._turns.phrases = phrases.values()
+        self._turns.phrases = phrases
         self._stock = stock
         self._hears = hears
         self._reports = reports
@@ -190,15 +189,14 @@ class SatelliteLink:
                 )
             )
             return
-        phrase = self._phrases.get(self._wake_word or "", self._wake_word)
+        phrase = self._turns.phrases.get(self._wake_word or "", self._wake_word)
         self._wake_word, self._converter = None, None
         await self._turns.begin(phrase, push_to_talk=is_push_to_talk(event))
 
     async def _has_status(self, status: Status) -> None:
         """Take which wake words it listens for, and whether its microphone is on."""
         if active := {word.name: word.phrase for word in status.wake_words if word.active}:
-            self._phrases = active
-            self._turns.phrases = active.values()
+            self._turns.phrases = active
         self._reports(status)
         if status.muted:
             await self.hear_no_more()

@@ -104,8 +104,8 @@ class OpenMicrophone:
 
     async def _until_speech(self) -> None:
         """Return when somebody has been speaking for a little while."""
-        activity = await activity_of(self._vad, timeout=LOADING_PATIENCE)
         voiced: deque[bool] = deque(maxlen=_WINDOW)
+        self._fresh = True
         while True:
             self._came.clear()
             if self._fresh:

@@ -32,9 +32,8 @@ from hub.service.admission import (
 from hub.service.connections import EventConnection
 from hub.service.dialler import SatelliteDialler
 from hub.service.discovered import Discoverer
-from hub.service.link import SatelliteLink, nobody_listens
+from hub.service.link import SatelliteLink, nobody_listens, nobody_reads
 from protocol.connection import Connection, Limits, MalformedFrame, ProtocolError
-from protocol.control import Status
 from protocol.extensions import Accepted, introduction_of
 from protocol.settings import ConfigError
 from protocol.throttle import Throttle
@@ -331,7 +330,7 @@ class SatelliteServer:
         tab: bool = False,
     ) -> None:
         room, digest = introduced.room, introduced.digest
-        presence = self._presence
+        presence, controls = self._presence, self._controls
         link = SatelliteLink(
             connection,
             self._rooms.get(room),
@@ -342,7 +341,7 @@ class SatelliteServer:
             wake=self._wake,
             vad=self._vad if tab else None,
             hears=partial(presence.heard, room) if presence is not None else nobody_listens,
-            reports=partial(self._reported, room),
+            reports=partial(controls.reported, room) if controls is not None else nobody_reads,
         )
         older = self._connected.get(room)
         # Before any wait: two may come at once.
@@ -364,13 +363,9 @@ class SatelliteServer:
         finally:
             if (latest := self._connected.get(room)) and latest.connection is connection:
                 del self._connected[room]
-                if self._controls is not None:
-                    self._controls.left(room)
+                if controls is not None:
+                    controls.left(room)
                 if presence is not None:
                     presence.room_left(room)
             self._admission.saw(room, digest)
             _LOGGER.info("%s: disconnected", room)
-
-    def _reported(self, room: str, status: Status) -> None:
-        if self._controls is not None:
-            self._controls.reported(room, status)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 from hub.config import Settings
 from hub.conversation.announcing import Announcement
@@ -52,8 +52,8 @@ class Turns:
         self._judging: asyncio.Task[None] | None = None
         self._false_alarms = 0  # in the reply that plays
         self._beginning = asyncio.Lock()  # a tap and a wake word may come at once
-        self.phrases: Iterable[str] = ()
-        """How the satellite's wake words are spoken."""
+        self.phrases: Mapping[str, str] = {}
+        """How the satellite's wake words are spoken, by name."""
 
     @property
     def under_way(self) -> Turn | None:
@@ -232,7 +232,7 @@ class Turns:
         overheard = Overheard(sound)
         try:
             language = self._settings.language
-            phrases = [phrase for phrase in self.phrases if not is_stop(phrase, language)]
+            phrases = [phrase for phrase in self.phrases.values() if not is_stop(phrase, language)]
             ruling = await self._judge.rule(self._room.name, overheard, turn.playback, phrases)
             self._overheard = None
             _LOGGER.info("turn %s: spoken over: %s", turn.id, ruling.value)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hub.conversation.room import Rooms
+from hub.live.live import TAB_KEPT
 from protocol.pairing import is_room
 
 MOST_TABS = 16
 """That are connected at once."""
 NAME = "Browser"
 
-_KEPT = 600.0  # seconds that a room waits for its tab; so long a conversation is remembered
 _MOST_KEPT = 64  # tabs, those that are connected included
 _NUMBER = re.compile(r" \d+$")
 
@@ -85,7 +85,7 @@ class Tabs:
         gone = [key for key, tab in self._tabs.items() if not tab.connections]
         surplus = max(0, len(self._tabs) - _MOST_KEPT + 1)
         for index, key in enumerate(gone):
-            if index < surplus or self._clock() - self._tabs[key].left >= _KEPT:
+            if index < surplus or self._clock() - self._tabs[key].left >= TAB_KEPT:
                 room = self._tabs.pop(key).room
                 if not self._is_taken(room):  # or a satellite's, which came since, would be lost
                     self._rooms.forget(room)

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from hub.config import Settings
-from hub.engines.registry import llm_model, stt_model
+from hub.engines.registry import llm_model, public_name, stt_model
 from hub.web.openai.errors import OpenAiRefused, Refusal, in_openai_terms
 from hub.web.openapi import Call, Endpoint, served
 from hub.web.parts import Parts
@@ -96,7 +96,9 @@ class Models:
     def _names(self) -> Names:
         settings = self._settings
         return Names(
-            _plain(llm_model(settings.llm)), _plain(stt_model(settings)), settings.tts.engine
+            public_name(llm_model(settings.llm)),
+            public_name(stt_model(settings)),
+            settings.tts.engine,
         )
 
     async def named(self, asked: str, role: Role) -> str:
@@ -162,8 +164,3 @@ def routes(parts: Parts, models: Models) -> list[web.RouteDef]:
             )
         ),
     ]
-
-
-def _plain(model: str) -> str:
-    """Return how a model is called in public: of a path, its last part."""
-    return model.rstrip("/").rpartition("/")[2]
