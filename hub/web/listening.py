@@ -73,7 +73,7 @@ class WebAddress:
         if not address.secure and not is_local(host):
             raise ConfigError(
                 f"web.listen: other machines can reach {address}, and what is said there is not "
-                f'encrypted; write "https{str(address)[4:]}", and set a password: '
+                f'encrypted; write "{cls(host, port, secure=True)}", and set a password: '
                 "parlour-hub password"
             )
         return address

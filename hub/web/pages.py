@@ -4,7 +4,6 @@ They are read once, and small. No build step makes them: what is in the folder i
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -63,7 +62,7 @@ def routes(_: Parts) -> list[web.RouteDef]:
     return [web.get(address, _serve(path)) for address, path in files.items()]
 
 
-def _serve(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _serve(path: Path) -> guard.Handler:
     body = path.read_bytes()
     tag = hashlib.sha256(body).hexdigest()[:32]
     kind = _TYPES[path.suffix]

@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from hub.web.errors import ApiError
 from hub.web.openapi import Content
+from hub.web.parts import Parts
 
 UPLOAD_PROBLEMS: Mapping[int, tuple[str, ...]] = {
     400: ("malformed", "bad-sound"),
@@ -24,9 +25,6 @@ UPLOAD_PROBLEMS: Mapping[int, tuple[str, ...]] = {
     507: ("disk-full",),
 }
 """The codes by status with which an upload of sound is refused."""
-
-MEGABYTE = 1_000_000
-"""Bytes, as `[web] max_upload` counts them."""
 
 SOUND = (
     Content(
@@ -41,6 +39,7 @@ SOUND = (
 )
 """How sound comes in, for the OpenAPI document."""
 
+_MEGABYTE = 1_000_000  # bytes, as `[web] max_upload` counts them
 _KINDS = ("audio/", "video/webm", "video/mp4", "application/ogg", "application/octet-stream")
 _IN_MEMORY = 1 << 20  # bytes of a file; a longer one goes to the disk
 _PIECE = 1 << 18  # bytes written at once
@@ -69,23 +68,22 @@ class Upload:
 
 
 @asynccontextmanager
-async def received(request: web.Request, most: int) -> AsyncIterator[Upload]:
+async def received(request: web.Request, parts: Parts) -> AsyncIterator[Upload]:
     """Receive a request's sound: the body itself, or the `file` of a form.
+
+    It has one of the places for that (`Steps.uploading`) until it was used.
 
     Args:
         request: whose body was not read yet.
-        most: bytes of the file.
+        parts: of the hub, whose `[web] max_upload` is the most.
 
     Raises:
         ApiError: it is too long, too slow, no sound by its type, or the disk is full.
+        Later: too many others send sound.
     """
-    form = request.content_type == "multipart/form-data"
-    if not form and not request.content_type.startswith(_KINDS):
-        text = "send the sound itself (Content-Type: audio/...), or a form with a `file`"
-        raise ApiError(415, "not-sound", text)
-    if (request.content_length or 0) > most + (_MARGIN if form else 0):
-        raise _too_long(most)
-    with contextlib.closing(_File(most)) as file:
+    most = parts.settings.web.max_upload * _MEGABYTE
+    with parts.steps.uploading(), contextlib.closing(_File(most)) as file:
+        form = _is_form(request, most)
         fields: dict[str, str] = {}
         try:
             async with asyncio.timeout(_PATIENCE) as clock:
@@ -110,6 +108,17 @@ async def received(request: web.Request, most: int) -> AsyncIterator[Upload]:
         yield Upload(file.file, file.size, fields)
 
 
+def _is_form(request: web.Request, most: int) -> bool:
+    """Tell whether a form comes, or else the sound itself; refuse what is neither, or too long."""
+    form = request.content_type == "multipart/form-data"
+    if not form and not request.content_type.startswith(_KINDS):
+        text = "send the sound itself (Content-Type: audio/...), or a form with a `file`"
+        raise ApiError(415, "not-sound", text)
+    if (request.content_length or 0) > most + (_MARGIN if form else 0):
+        raise _too_long(most)
+    return form
+
+
 class _Deadline:
     """Moves as long as enough comes."""
 
@@ -131,7 +140,7 @@ class _File:
         self.size = 0
         self._most = most
         self._waiting = bytearray()
-        spooled = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=_folder())  # noqa: SIM115
+        spooled = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=_folder())  # noqa: SIM115 - see `close`
         self.file = cast(BinaryIO, spooled)
 
     async def write(self, piece: bytes) -> None:
@@ -206,7 +215,7 @@ async def _pieces_of(part: BodyPartReader) -> AsyncIterator[bytes]:
 
 
 def _too_long(most: int) -> ApiError:
-    text = f"the file has more than {most // MEGABYTE} MB; [web] max_upload says how much it may"
+    text = f"the file has more than {most // _MEGABYTE} MB; [web] max_upload says how much it may"
     return ApiError(413, "too-long", text)
 
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from processes import VOICE
 
-from hub.web.sound_files import decoded
+from hub.web.sound_decoding import decoded
 from protocol.audio import SPEECH, wav_of
 
 pytestmark = pytest.mark.local

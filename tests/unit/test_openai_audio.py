@@ -7,22 +7,10 @@ import json
 import aiohttp
 import pytest
 from openai_shapes import QUESTION, events, form, refused
-from web_hub import Engines, pcm_in, web_hub
+from web_hub import pcm_in
 
-from hub.web.sound_files import decoded
+from hub.web.sound_decoding import decoded
 from protocol.audio import SPEECH
-
-
-@pytest.fixture
-def engines():
-    return Engines()
-
-
-@pytest.fixture
-async def client(tmp_path, monkeypatch, engines, aiohttp_client):
-    async with web_hub(tmp_path, monkeypatch, engines) as house:
-        yield await aiohttp_client(house._web.app())
-
 
 # -- models ---------------------------------------------------------------------------------------
 

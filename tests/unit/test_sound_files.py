@@ -9,7 +9,8 @@ import numpy as np
 import psutil
 import pytest
 
-from hub.web.sound_files import BadSound, Encoder, decoded, kinds
+from hub.web.sound_decoding import BadSound, decoded
+from hub.web.sound_encoding import Encoder, kinds
 from protocol.audio import SPEECH, PcmFormat, wav_of
 
 VOICE = PcmFormat(24000, 2, 1)

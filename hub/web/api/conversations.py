@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 from hub.conversation.room import Room
 from hub.service.handle import PREFIX
@@ -31,8 +32,8 @@ class Conversations:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._locks: dict[str, asyncio.Lock] = {}  # of those that are open, or waited for
-        self._users: dict[str, int] = {}
+        # Of those that are open, or waited for: whoever does so holds the lock's only reference.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def open(self, name: str | None) -> AsyncIterator[Room]:
@@ -49,7 +50,6 @@ class Conversations:
             raise ApiError(400, "bad-room", "the room: its name has 1 to 100 printable letters")
         room = conversation_room(name or uuid.uuid4().hex[:12])
         lock = self._locks.setdefault(room, asyncio.Lock())
-        self._users[room] = self._users.get(room, 0) + 1
         try:
             try:
                 async with asyncio.timeout(_PATIENCE):
@@ -62,15 +62,13 @@ class Conversations:
             finally:
                 lock.release()
         finally:
-            self._users[room] -= 1
-            if not self._users[room]:
-                del self._users[room], self._locks[room]
             if name is None:
                 await self._end(room)
 
     async def _end(self, room: str) -> None:
         """Forget a conversation that nobody can come back to."""
         rooms = self._parts.conversations
-        await rooms.get(room).close()
-        rooms.get(room).new_conversation()
+        ended = rooms.get(room)
+        await ended.close()
+        ended.new_conversation()
         rooms.forget(room)

@@ -1,7 +1,6 @@
 """The OpenAPI document, and its viewer, which works without any other machine."""
 
 import mimetypes
-from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from hub.web.guard import Handler
 from hub.web.openapi_document import document_of
 from hub.web.parts import Parts
 
@@ -39,8 +39,9 @@ def routes(_: Parts) -> list[web.RouteDef]:
             document.append(msgspec.json.encode(document_of(request.app, version("parlour"))))
         return web.Response(body=document[0], content_type="application/json")
 
+    viewer = _swagger_ui()
     files = {"/api/docs": _PAGE, "/api/docs/docs.js": _SCRIPT}
-    files |= {f"/api/docs/{name}": _swagger_ui() / name for name in _FILES}
+    files |= {f"/api/docs/{name}": viewer / name for name in _FILES}
     return [
         web.get("/api/openapi.json", openapi),
         *(web.get(address, _serve(path)) for address, path in files.items()),
@@ -55,7 +56,7 @@ def _swagger_ui() -> Path:
     return Path(spec.submodule_search_locations[0]) / "dist"
 
 
-def _serve(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _serve(path: Path) -> Handler:
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
     async def handler(_: web.Request) -> web.StreamResponse:

@@ -105,8 +105,8 @@ class _Hub:
         try:
             return Announced(await self._parts.announcer.announce(asked.text, asked.room))
         except NotAnnounced as exc:
-            status = _STATUS[exc.code]
-            error = Later(exc.code, str(exc)) if status == 503 else None
-            raise error or ApiError(status, exc.code, str(exc)) from None
+            if (status := _STATUS[exc.code]) == 503:
+                raise Later(exc.code, str(exc)) from None
+            raise ApiError(status, exc.code, str(exc)) from None
         except ValueError as exc:
             raise ApiError(400, "bad-text", f"the text: {exc}") from None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 
 import msgspec
 from aiohttp import web
@@ -17,10 +17,11 @@ from hub.web.api.sound import TAG
 from hub.web.errors import ApiError, Later
 from hub.web.openapi import JSON, Call, Content, Endpoint, served
 from hub.web.parts import Parts
-from hub.web.sound_files import BadSound, Encoder, decoded
+from hub.web.sound_decoding import BadSound, decoded
+from hub.web.sound_encoding import Encoder
 from hub.web.steps import ENGINE_PROBLEMS
 from hub.web.streams import streamed
-from hub.web.uploads import MEGABYTE, SOUND, UPLOAD_PROBLEMS, Upload, received
+from hub.web.uploads import SOUND, UPLOAD_PROBLEMS, Upload, received
 from protocol.audio import PcmFormat
 
 _WAVE = "audio/wav"
@@ -81,14 +82,13 @@ class _Recorded:
         self._conversations = conversations
 
     async def turn(self, call: Call) -> RecordedTurn | web.StreamResponse:
-        request, most = call.request, self._parts.settings.web.max_upload * MEGABYTE
-        with self._parts.steps.uploading():
-            async with received(request, most) as upload:
-                with self._parts.steps.place():
-                    async with self._conversations.open(call.query.room) as room:
-                        if _WAVE in request.headers.get("Accept", ""):
-                            return await streamed(request, _WAVE, _spoken(room, upload))
-                        turn = await _answered(room, upload)
+        request = call.request
+        async with received(request, self._parts) as upload:
+            with self._parts.steps.place():
+                async with self._conversations.open(call.query.room) as room:
+                    if _WAVE in request.headers.get("Accept", ""):
+                        return await streamed(request, _WAVE, _spoken(room, upload))
+                    turn = await _answered(room, upload)
         if turn.outcome is Outcome.FAILED:
             raise Later("engine-failed", "the hub could not answer; its log says why")
         return RecordedTurn(self._parts.live.turn(turn.id) or _view_of(self._parts, turn))
@@ -149,20 +149,15 @@ class _Listener:
 
 async def _answered(room: Room, upload: Upload) -> Turn:
     """Return the turn that a recording makes; it is over."""
-    async with aclosing(_sound_of(upload)) as sound:
-        turn = await room.begin(_Listener(wanted=False), await _begun(sound), push_to_talk=True)
-        try:
-            await room.quiet()  # a turn has its own time-out
-        finally:
-            await room.stop(Outcome.GONE)
-        return turn
+    async with _begun(room, upload, _Listener(wanted=False)) as turn:
+        await room.quiet()  # a turn has its own time-out
+    return turn
 
 
 async def _spoken(room: Room, upload: Upload) -> AsyncGenerator[bytes]:
     """Yield the wave file of the reply to a recording."""
     listener, encoder = _Listener(wanted=True), None
-    async with aclosing(_sound_of(upload)) as sound:
-        turn = await room.begin(listener, await _begun(sound), push_to_talk=True)
+    async with _begun(room, upload, listener) as turn:
         over = asyncio.create_task(_tell_the_end(room, listener), name=f"end of {turn.id}")
         try:
             while (pcm := await listener.sound.get()) is not None:
@@ -179,12 +174,22 @@ async def _spoken(room: Room, upload: Upload) -> AsyncGenerator[bytes]:
         finally:
             over.cancel()
             await asyncio.gather(over, return_exceptions=True)
-            await room.stop(Outcome.GONE)
 
 
 async def _tell_the_end(room: Room, listener: _Listener) -> None:
     await room.quiet()
     await listener.sound.put(None)
+
+
+@asynccontextmanager
+async def _begun(room: Room, upload: Upload, listener: _Listener) -> AsyncIterator[Turn]:
+    """Begin the turn that a recording makes; leaving stops it, if it is not over."""
+    async with aclosing(_sound_of(upload)) as sound:
+        turn = await room.begin(listener, await _all_of(sound), push_to_talk=True)
+        try:
+            yield turn
+        finally:
+            await room.stop(Outcome.GONE)
 
 
 async def _sound_of(upload: Upload) -> AsyncGenerator[bytes]:
@@ -200,7 +205,7 @@ async def _sound_of(upload: Upload) -> AsyncGenerator[bytes]:
                 raise ApiError(400, "bad-sound", str(exc)) from None
 
 
-async def _begun(sound: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+async def _all_of(sound: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
     """Return the sound when its first piece is there, so that no turn begins without any."""
     first = await anext(sound, b"")
 

@@ -1,7 +1,6 @@
 """Sound to words and words to sound, each alone."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Literal
 
@@ -12,14 +11,13 @@ from msgspec import Meta
 from hub.web.errors import ApiError
 from hub.web.openapi import Call, Content, Endpoint, served
 from hub.web.parts import Parts
-from hub.web.sound_files import READS, BadSound, Encoder, decoded, kinds
-from hub.web.steps import ENGINE_PROBLEMS, Heard, Spoken
+from hub.web.sound_decoding import READS, BadSound, decoded
+from hub.web.sound_encoding import MEDIA, Encoder, encoded, kinds
+from hub.web.steps import ENGINE_PROBLEMS, Heard
 from hub.web.streams import streamed
-from hub.web.uploads import MEGABYTE, SOUND, UPLOAD_PROBLEMS, Upload, received
+from hub.web.uploads import SOUND, UPLOAD_PROBLEMS, Upload, received
 
 TAG = "Single steps"
-
-_MEDIA = ("audio/wav", "audio/pcm", "audio/flac", "audio/mpeg", "audio/ogg", "audio/aac")
 
 
 class TranscribeQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +103,7 @@ def routes(parts: Parts) -> list[web.RouteDef]:
                 "Words to sound",
                 sound.speak,
                 body=SpeakRequest,
-                answer=[Content(media) for media in _MEDIA],
+                answer=[Content(media) for media in MEDIA],
                 errors={
                     400: ("bad-text", "unknown-voice", "unknown-format"),
                     503: ENGINE_PROBLEMS,
@@ -123,11 +121,9 @@ class _Sound:
         self._parts = parts
 
     async def transcribe(self, call: Call) -> Transcription:
-        steps, most = self._parts.steps, self._parts.settings.web.max_upload * MEGABYTE
-        with steps.uploading():
-            async with received(call.request, most) as upload:
-                with steps.place():
-                    heard = await self._heard(upload, call.query.language)
+        async with received(call.request, self._parts) as upload:
+            with self._parts.steps.place():
+                heard = await self._heard(upload, call.query.language)
         segments = [Segment(round(s.begin, 2), round(s.end, 2), s.text) for s in heard.segments]
         return Transcription(heard.text, heard.language, round(heard.seconds, 3), segments)
 
@@ -147,14 +143,5 @@ class _Sound:
         with self._parts.steps.place():
             spoken = await self._parts.steps.speak(asked.text, asked.voice)
             encoder = Encoder(asked.format, spoken.form)
-            return await streamed(call.request, encoder.content_type, encoded(spoken, encoder))
-
-
-async def encoded(spoken: Spoken, encoder: Encoder) -> AsyncGenerator[bytes]:
-    """Yield the sound file of some speech as it is made."""
-    async with aclosing(spoken.pieces) as pieces:
-        async for pcm in pieces:
-            if data := encoder.push(pcm):
-                yield data
-        if data := encoder.flush():
-            yield data
+            sound = encoded(spoken.pieces, encoder)
+            return await streamed(call.request, encoder.content_type, sound)

@@ -146,7 +146,6 @@ class _Writing:
         self._chats = chats
         self._task = task
         self._stopped = False
-        self._said = False
 
     @property
     def finish_reason(self) -> str:
@@ -168,21 +167,17 @@ class _Writing:
 
     async def parts(self) -> AsyncGenerator[str | ToolCall]:
         """Yield text and calls as the model writes them."""
-        if not self._task.made:
-            async with aclosing(self._parts(self._task)) as parts:
-                async for part in parts:
-                    yield part
-            return
-        # The results of calls are there. A small model may make the same calls again: then it is
-        # asked once more, in other words.
+        said = False
         async with aclosing(self._parts(self._task)) as parts:
             async for part in parts:
-                if part in self._task.made and not self._said:
+                if part in self._task.made and not said:
                     break
-                self._said = True
+                said = True
                 yield part
             else:
                 return
+        # The results of these calls are there, and a small model makes them again: it is asked once
+        # more, in other words.
         self.calls, self._stopped = 0, False
         async with aclosing(self._parts(self._task.insisting())) as parts:
             async for part in parts:

@@ -282,10 +282,7 @@ def _check(asked: ChatRequest) -> None:
 
 def _tools_of(asked: ChatRequest) -> tuple[tuple[Tool, ...], tuple[Tool, ...]]:
     """Return the tools that the model is told of, and those of which it must call one."""
-    tools = tuple(
-        Tool(tool.function.name, msgspec.to_builtins(_without_nothing(tool)))
-        for tool in asked.tools or ()
-    )
+    tools = tuple(Tool(tool.function.name, _without_nothing(tool)) for tool in asked.tools or ())
     choice = asked.tool_choice
     if isinstance(choice, ToolChoice):
         chosen = tuple(tool for tool in tools if tool.name == choice.function.name)

@@ -1,11 +1,11 @@
 """Errors as OpenAI's clients understand them."""
 
-from collections.abc import Awaitable, Callable
 from functools import wraps
 
 import msgspec
 from aiohttp import web
 
+from hub.web import guard
 from hub.web.errors import ApiError, Later
 from hub.web.openapi import JSON, Call, Handler
 from hub.web.steps import ENGINE_PROBLEMS
@@ -100,9 +100,7 @@ def in_openai_terms(handler: Handler) -> Handler:
 
 
 @web.middleware
-async def openai_errors(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def openai_errors(request: web.Request, handler: guard.Handler) -> web.StreamResponse:
     """Put what others refuse below /v1/ (logins, limits, unknown paths) in OpenAI's terms, too."""
     response = await handler(request)
     if (

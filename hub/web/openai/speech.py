@@ -15,8 +15,7 @@ from hub.web.openai.errors import BUSY, OpenAiRefused, Refusal, in_openai_terms
 from hub.web.openai.models import TAG, Models
 from hub.web.openapi import JSON, Call, Content, Endpoint, served
 from hub.web.parts import Parts
-from hub.web.sound_files import Encoder, Tempo, kinds
-from hub.web.steps import Spoken
+from hub.web.sound_encoding import MEDIA, Encoder, Tempo, encoded, kinds
 from hub.web.streams import EVENTS, event_of, streamed
 
 _OPENAI_VOICES = frozenset(
@@ -86,22 +85,12 @@ class _Speech:
         with self._parts.steps.place():
             spoken = await self._parts.steps.speak(asked.input, voice)
             encoder = Encoder(kind, spoken.form)
-            sound = _encoded(spoken, encoder, asked.speed or 1.0)
+            speed = asked.speed or 1.0
+            tempo = Tempo(spoken.form, speed) if speed != 1.0 else None
+            sound = encoded(spoken.pieces, encoder, tempo)
             if asked.stream_format == "sse":
                 return await streamed(request, EVENTS, _events(sound))
             return await streamed(request, encoder.content_type, sound)
-
-
-async def _encoded(spoken: Spoken, encoder: Encoder, speed: float) -> AsyncGenerator[bytes]:
-    """Yield the sound file of some speech as it is made."""
-    tempo = Tempo(spoken.form, speed) if speed != 1.0 else None
-    async with aclosing(spoken.pieces) as pieces:
-        async for pcm in pieces:
-            if data := encoder.push(tempo.push(pcm) if tempo is not None else pcm):
-                yield data
-    rest = encoder.push(tempo.flush()) if tempo is not None else b""
-    if data := rest + encoder.flush():
-        yield data
 
 
 async def _events(sound: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
@@ -123,7 +112,7 @@ def routes(parts: Parts, models: Models) -> list[web.RouteDef]:
                 in_openai_terms(_Speech(parts, models).speak),
                 body=[Content(JSON, SpeechRequest)],
                 answer=[
-                    *(Content(kind.content_type) for kind in kinds().values()),
+                    *(Content(media) for media in MEDIA),
                     Content(EVENTS, {"type": "string"}),
                 ],
                 errors={

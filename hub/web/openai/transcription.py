@@ -15,10 +15,10 @@ from hub.web.openai.models import TAG, Models
 from hub.web.openai.subtitles import srt_of, vtt_of
 from hub.web.openapi import JSON, Call, Content, Endpoint, served
 from hub.web.parts import Parts
-from hub.web.sound_files import READS, BadSound, decoded
+from hub.web.sound_decoding import READS, BadSound, decoded
 from hub.web.steps import Heard, Segment
 from hub.web.streams import EVENTS, event_of, streamed
-from hub.web.uploads import MEGABYTE, UPLOAD_PROBLEMS, Upload, received
+from hub.web.uploads import UPLOAD_PROBLEMS, Upload, received
 
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 _TERMS = re.compile(r"[,;.\n]")
@@ -119,21 +119,20 @@ class _Transcriptions:
 
     async def transcribe(self, call: Call) -> web.StreamResponse:
         """Answer POST /v1/audio/transcriptions."""
-        request, most = call.request, self._parts.settings.web.max_upload * MEGABYTE
+        request = call.request
         if request.content_type != "multipart/form-data":
             raise Refusal(
                 "send a form (multipart/form-data) with the sound as `file`",
                 status=415,
                 code="unsupported_media_type",
             )
-        with self._parts.steps.uploading():
-            async with received(request, most) as upload:
-                fields = upload.fields
-                kind = await self._checked(fields)
-                with self._parts.steps.place():
-                    if fields.get("stream", "").lower() in _TRUE:
-                        return await streamed(request, EVENTS, self._events(upload))
-                    return _answer(await self._heard(upload), kind)
+        async with received(request, self._parts) as upload:
+            fields = upload.fields
+            kind = await self._checked(fields)
+            with self._parts.steps.place():
+                if fields.get("stream", "").lower() in _TRUE:
+                    return await streamed(request, EVENTS, self._events(upload))
+                return _answer(await self._heard(upload), kind)
 
     async def translate(self, call: Call) -> web.StreamResponse:
         """Answer POST /v1/audio/translations."""
