@@ -51,16 +51,46 @@ async def chromium(*arguments: str):
 
 
 @contextlib.asynccontextmanager
-async def opened(browser, address: str, path: str = "", *, expected: str = "", **options):
-    """A page of the hub at `address`; fails where it misbehaved, but for what is `expected`."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+async def opened(
+    browser, address: str, path: str = "", *expected, context=None, script="", **options
+):
+    """A page of the hub at `address`; fails where it misbehaved, but for what is `expected`.
+
+    Args:
+        browser: which opens it.
+        address: of the hub.
+        path: of the page there.
+        expected: pieces of problems that are none.
+        context: where it is opened; in one of its own, made with `options`, if there is none.
+        script: runs in the page before the page's own.
+        options: see above.
+    """
+    size = {"width": 1280, "height": 800}
+    own = context or await browser.new_context(viewport=size, **options)
     watched = Watched(address)
     try:
-        page = await context.new_page()
+        page = await own.new_page()
         watched.follow(page)
+        if script:
+            await page.add_init_script(script)
         await page.goto(address + "/" + path)
         yield page
     finally:
-        await context.close()
-    problems = [one for one in watched.problems if not expected or expected not in one]
+        if context is None:
+            await own.close()
+    problems = [one for one in watched.problems if not any(text in one for text in expected)]
     assert not problems, problems
+
+
+async def measuring(page):
+    """Return a way to measure what a page takes, when its garbage was collected."""
+    tools = await page.context.new_cdp_session(page)
+    await tools.send("Performance.enable")
+
+    async def measure() -> dict[str, float]:
+        for _ in range(2):  # what the first frees may free more
+            await tools.send("HeapProfiler.collectGarbage")
+        told = (await tools.send("Performance.getMetrics"))["metrics"]
+        return {one["name"]: one["value"] for one in told}
+
+    return measure

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import aiohttp
 import psutil
-from browser import chromium
+from browser import chromium, measuring
 from processes import House
 from wyoming.audio import AudioChunk, AudioStop
 from wyoming.info import Info
@@ -52,6 +52,11 @@ class Tab:
     heap: int  # bytes
     nodes: int
     listeners: int
+
+    @classmethod
+    def of(cls, measured):
+        names = ("JSHeapUsedSize", "Nodes", "JSEventListeners")
+        return cls(*(int(measured[name]) for name in names))
 
 
 @dataclass
@@ -132,7 +137,7 @@ class Soak:
         self.turns = 0
         self.problems = []
         self.pages = []
-        self.tools = []
+        self.measures = []
 
     @contextlib.asynccontextmanager
     async def opened(self):
@@ -144,10 +149,8 @@ class Soak:
                 page.on("pageerror", lambda problem: self.problems.append(str(problem)))
                 await page.goto(f"{self.hub.web}/#/{view}")
                 await ready(page)
-                tools = await context.new_cdp_session(page)
-                await tools.send("Performance.enable")
                 self.pages.append(page)
-                self.tools.append(tools)
+                self.measures.append(await measuring(page))
             async with aiohttp.ClientSession(self.hub.web, timeout=_JSON) as self.http:
                 yield self
         finally:
@@ -182,7 +185,7 @@ class Soak:
         for view, page in zip(VIEWS, self.pages, strict=True):
             await show(page, view)
         await asyncio.sleep(2.0)
-        tabs = [await self.tab(tools) for tools in self.tools]
+        tabs = [Tab.of(await measure()) for measure in self.measures]
         process = psutil.Process(self.hub.child.pid)
         connections = await self.connections()
         return Sample(
@@ -193,13 +196,6 @@ class Soak:
             connections["websocket"],
             connections["reader"],
         )
-
-    async def tab(self, tools):
-        for _ in range(2):  # what the first frees may free more
-            await tools.send("HeapProfiler.collectGarbage")
-        told = (await tools.send("Performance.getMetrics"))["metrics"]
-        by_name = {one["name"]: int(one["value"]) for one in told}
-        return Tab(by_name["JSHeapUsedSize"], by_name["Nodes"], by_name["JSEventListeners"])
 
     async def connections(self):
         """What the hub says of its connections."""

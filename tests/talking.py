@@ -6,15 +6,15 @@ import contextlib
 import time
 
 import numpy as np
-from browser import Watched, chromium
+from browser import chromium, opened
 from processes import VOICE
 
 from protocol.audio import SPEECH, Converter, PcmFormat, write_wav
 
 MICROPHONE = PcmFormat(48000, 2, 1)
 WAIT = 40.0  # seconds
-# Hears what the page's player gives to the loudspeaker; `heard.silence()` is for how long it has
-# been quiet, in seconds. Browsers call the node deprecated: it needs no file of its own.
+# Hears what the page's player gives to the loudspeaker; `heard.loud` is when it was last not quiet,
+# in ms. Browsers call the node deprecated: it needs no file of its own.
 _EAR = """
 (() => {
   const connect = AudioNode.prototype.connect;
@@ -143,19 +143,8 @@ async def listening(microphone: str, *more: str):
 @contextlib.asynccontextmanager
 async def talker(browser, address: str, *expected: str, context=None):
     """A tab with the page; fails where the page misbehaved, but for what is `expected`."""
-    own = await browser.new_context() if context is None else context
-    watched = Watched(address)
-    try:
-        page = await own.new_page()
-        watched.follow(page)
-        await page.add_init_script(_EAR)
-        await page.goto(address)
+    allowed = ("ScriptProcessor", *expected)
+    async with opened(browser, address, "", *allowed, context=context, script=_EAR) as page:
         tab = Talker(page)
         await tab.is_now("idle", "denied")
         yield tab
-    finally:
-        if context is None:
-            await own.close()
-    allowed = ("ScriptProcessor", *expected)
-    problems = [one for one in watched.problems if not any(text in one for text in allowed)]
-    assert not problems, problems

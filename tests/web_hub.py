@@ -111,6 +111,19 @@ async def satellite(house, room):
             await asyncio.gather(serving, return_exceptions=True)
 
 
+async def bare_websocket(house, path):
+    """Open a websocket from which nothing is read; return its writer."""
+    host, port = house.web_address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    return writer
+
+
 async def ask(client, text="What is the capital of France?", **more):
     """Ask in writing; return the answer."""
     response = await client.post("/api/ask", json={"text": text, **more})

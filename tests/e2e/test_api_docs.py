@@ -4,19 +4,12 @@ import asyncio
 
 import pytest
 from browser import chromium, opened
-from web_hub import web_hub
 
 pytestmark = pytest.mark.local  # the viewer is on the hub's own machine
 
 SPEAK = "#operations-Single_steps-post_api_speak"
 PLAY = "void document.querySelector('audio').play()"
 PLAYED = "document.querySelector('audio').currentTime > 0.2"
-
-
-@pytest.fixture
-async def hub(tmp_path, monkeypatch):
-    async with web_hub(tmp_path, monkeypatch) as running:
-        yield running
 
 
 async def test_a_request_is_tried_in_the_viewer_and_its_sound_heard(hub):

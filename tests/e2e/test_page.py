@@ -1,29 +1,15 @@
 """The page in a real Chromium: what it shows, and what it changes."""
 
 import pytest
-from browser import chromium, opened
+from browser import opened
 from guarded_hub import PASSWORD, running_hub
 from page_checks import LAYOUT_SHIFTS
 from pretend_turns import WAIT, pretend_events, snapshot, turn
 from processes import VOICE
-from web_hub import web_hub
 
 from hub.live.state import Clause
 
 pytestmark = pytest.mark.local  # the page is on the hub's own machine
-
-
-@pytest.fixture
-async def hub(tmp_path, monkeypatch):
-    """A whole hub with scripted engines, in this process."""
-    async with web_hub(tmp_path, monkeypatch) as running:
-        yield running
-
-
-@pytest.fixture
-async def browser():
-    async with chromium() as running:
-        yield running
 
 
 async def setting(page, key):
@@ -140,7 +126,7 @@ async def test_a_setting_takes_effect_at_once_in_every_tab_and_is_kept_when_aske
 async def test_a_bad_setting_is_refused_in_words_and_changes_nothing(hub, browser):
     # (a refused request is an error to the browser's console)
     refused = "status of 400"
-    async with opened(browser, hub.web_address, "#/settings", expected=refused) as page:
+    async with opened(browser, hub.web_address, "#/settings", refused) as page:
         length = page.get_by_label("Length of an answer")
         await length.fill("100000", timeout=WAIT)
         await page.keyboard.press("Enter")
@@ -211,8 +197,8 @@ async def test_behind_a_login_everything_works_and_one_can_leave(tmp_path, monke
     address = "https://127.0.0.1:0"
     async with running_hub(tmp_path, monkeypatch, address) as guarded:
         # (before the login, the page that was asked for is refused)
-        allowed = {"ignore_https_errors": True, "expected": "status of 401"}
-        async with opened(browser, guarded.url, **allowed) as page:
+        refused = "status of 401"
+        async with opened(browser, guarded.url, "", refused, ignore_https_errors=True) as page:
             await page.get_by_label("Password").fill(PASSWORD, timeout=WAIT)
             await page.keyboard.press("Enter")
             await page.locator("#readiness-text", has_text="Ready").wait_for(timeout=WAIT)

@@ -2,26 +2,12 @@
 
 import msgspec
 import pytest
-from browser import chromium, opened
+from browser import opened
 from pretend_turns import WAIT, pretend_events, snapshot, turn
-from web_hub import web_hub
 
 from hub.live.state import Clause, RoomView
 
 pytestmark = pytest.mark.local  # the page is on the hub's own machine
-
-
-@pytest.fixture
-async def hub(tmp_path, monkeypatch):
-    """A whole hub with scripted engines, in this process."""
-    async with web_hub(tmp_path, monkeypatch) as running:
-        yield running
-
-
-@pytest.fixture
-async def browser():
-    async with chromium() as running:
-        yield running
 
 
 async def ask(page, question):

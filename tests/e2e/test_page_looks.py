@@ -5,10 +5,9 @@ import json
 import time
 
 import pytest
-from browser import chromium, opened
+from browser import measuring, opened
 from page_checks import FAINT, NAMELESS, OVERFLOW
 from pretend_turns import WAIT, pretend_events, snapshot, turn
-from web_hub import web_hub
 
 from hub.live.state import TurnChanged
 
@@ -19,25 +18,11 @@ DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture
-async def hub(tmp_path, monkeypatch):
-    """A whole hub with scripted engines, in this process."""
-    async with web_hub(tmp_path, monkeypatch) as running:
-        yield running
-
-
-@pytest.fixture
-async def browser():
-    async with chromium() as running:
-        yield running
-
-
 @pytest.mark.long
 async def test_hundreds_of_turns_leave_no_more_than_the_last_ones_behind(hub, browser):
     async with opened(browser, hub.web_address, "#/rooms/Kitchen") as page:
         send = await pretend_events(page, snapshot(turn(0)))
-        tools = await page.context.new_cdp_session(page)
-        await tools.send("Performance.enable")
+        measure = await measuring(page)
 
         async def flood(numbers):
             for number in numbers:
@@ -47,9 +32,7 @@ async def test_hundreds_of_turns_leave_no_more_than_the_last_ones_behind(hub, br
                     await asyncio.sleep(0.05)
             last = page.locator(".turn .said", has_text=f"Question {numbers[-1]}?")
             await last.wait_for(timeout=WAIT)
-            await tools.send("HeapProfiler.collectGarbage")
-            told = (await tools.send("Performance.getMetrics"))["metrics"]
-            return {one["name"]: one["value"] for one in told}
+            return await measure()
 
         before = await flood(range(1, 101))
         after = await flood(range(101, 601))
@@ -63,17 +46,14 @@ async def test_hundreds_of_turns_leave_no_more_than_the_last_ones_behind(hub, br
 async def test_going_through_the_page_leaks_nothing(hub, browser):
     async with opened(browser, hub.web_address) as page:
         await pretend_events(page, snapshot(*(turn(number) for number in range(15))))
-        tools = await page.context.new_cdp_session(page)
-        await tools.send("Performance.enable")
+        measure = await measuring(page)
 
         async def tour(times):
             for _ in range(times):
                 for view in ("rooms", "turns", "settings", "engines", "talk"):
                     await page.evaluate("view => { location.hash = '#/' + view; }", view)
                     await page.wait_for_timeout(60)
-            await tools.send("HeapProfiler.collectGarbage")
-            told = (await tools.send("Performance.getMetrics"))["metrics"]
-            return {one["name"]: one["value"] for one in told}
+            return await measure()
 
         before = await tour(3)
         after = await tour(12)

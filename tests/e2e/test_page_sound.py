@@ -4,6 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from browser import measuring
 from scripted import TTS_FORMAT, ScriptedTts
 from talking import listening, recorded, seconds_loud, talker
 from web_hub import Engines, web_hub
@@ -194,15 +195,7 @@ async def test_the_volume_that_is_asked_for_is_that_of_the_next_reply(tab):
 
 @pytest.mark.long
 async def test_hundreds_of_turns_leave_nothing_behind_in_the_browser(tab):
-    cdp = await tab.page.context.new_cdp_session(tab.page)
-    await cdp.send("Performance.enable")
-
-    async def measure():
-        await asyncio.sleep(1.0)
-        await cdp.send("HeapProfiler.collectGarbage")
-        got = (await cdp.send("Performance.getMetrics"))["metrics"]
-        return {one["name"]: one["value"] for one in got}
-
+    measure = await measuring(tab.page)
     measured = []
     for _ in range(3):
         for number in range(60):
@@ -212,6 +205,7 @@ async def test_hundreds_of_turns_leave_nothing_behind_in_the_browser(tab):
                 await tab.page.keyboard.press("Escape")
             await tab.is_now("idle")
         await tab.heard()
+        await asyncio.sleep(1.0)
         measured.append(await measure())
     _, before, after = measured
     for what in ("AudioHandlers", "AudioWorkletProcessors", "JSEventListeners", "Nodes"):

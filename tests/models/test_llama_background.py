@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from test_llama_cpp import model, said, text_of
 
-from hub.engines.base import BadInput, Message, Sampling, TooLong
+from hub.engines.base import BadInput, Generation, Message, Sampling, TooLong
 from hub.engines.llama_cpp import LlamaCpp
 from hub.web.openai.tools import OBJECT_RULES, Tool, grammar_of_calls
 
@@ -32,6 +32,11 @@ async def engine_of(context_tokens: int, max_rooms: int = 4) -> AsyncGenerator[L
         await engine.close()
 
 
+async def until_written(reply: Generation, tokens: int, look: float = 0.01) -> None:
+    while reply.stats.generated_tokens < tokens:
+        await asyncio.sleep(look)
+
+
 def numbers_in(text: str) -> list[str]:
     return [number.strip(" .") for number in text.split(",")][:40]
 
@@ -41,8 +46,7 @@ async def test_a_reply_in_the_background_goes_on_where_it_was_after_it_made_plac
     async with engine_of(352) as engine:
         writing = engine.generate("chat", COUNT, max_tokens=250, background=True)
         counting = asyncio.create_task(text_of(writing))
-        while writing.stats.generated_tokens < 30:
-            await asyncio.sleep(0.01)
+        await until_written(writing, 30)
         # It holds more than there would be left for them.
         for room in ("kitchen", "attic"):
             reply = engine.generate(room, LARGE, max_tokens=60)
@@ -74,19 +78,16 @@ async def test_a_room_that_waits_for_its_first_clause_has_the_model_for_itself()
     async with engine_of(2048) as engine:
         writing = engine.generate("chat", COUNT, max_tokens=400, background=True)
         counting = asyncio.create_task(text_of(writing))
-        while writing.stats.generated_tokens < 5:
-            await asyncio.sleep(0.01)
+        await until_written(writing, 5)
         reply = engine.generate("kitchen", COUNT, max_tokens=40)
         while reply.stats.prompt_tokens == 0:
             await asyncio.sleep(0.001)
         before = writing.stats.generated_tokens
-        while reply.stats.generated_tokens < 15:
-            await asyncio.sleep(0.001)
+        await until_written(reply, 15, 0.001)
         assert writing.stats.generated_tokens <= before + 1
         await reply.aclose()
         at = writing.stats.generated_tokens
-        while writing.stats.generated_tokens < at + 5:  # and then it goes on
-            await asyncio.sleep(0.01)
+        await until_written(writing, at + 5)  # and then it goes on
         await writing.aclose()
         await counting
 
@@ -133,12 +134,10 @@ async def test_a_cancelled_reply_that_waits_for_place_ends() -> None:
     async with engine_of(300) as engine:
         writing = engine.generate("chat", COUNT, max_tokens=200, background=True)
         counting = asyncio.create_task(text_of(writing))
-        while writing.stats.generated_tokens < 60:
-            await asyncio.sleep(0.01)
+        await until_written(writing, 60)
         room = engine.generate("kitchen", COUNT, max_tokens=200)
         answering = asyncio.create_task(text_of(room))
-        while room.stats.generated_tokens < 3:
-            await asyncio.sleep(0.01)
+        await until_written(room, 3)
         async with asyncio.timeout(5):
             await writing.aclose()
             await room.aclose()

@@ -5,26 +5,10 @@ import json
 import time
 
 import pytest
-from web_hub import Engines, ask, code_of, satellite, web_hub
+from web_hub import ask, code_of, satellite, web_hub
 from wyoming.audio import AudioChunk
 
 from hub.service.announcer import NotAnnounced
-
-
-@pytest.fixture
-def engines():
-    return Engines()
-
-
-@pytest.fixture
-async def house(tmp_path, monkeypatch, engines):
-    async with web_hub(tmp_path, monkeypatch, engines) as house:
-        yield house
-
-
-@pytest.fixture
-async def client(house, aiohttp_client):
-    return await aiohttp_client(house._web.app())
 
 
 @pytest.fixture

@@ -5,26 +5,10 @@ import io
 import json
 
 import pytest
-from web_hub import QUESTION, WAV, Engines, code_of, pcm_in, wav, web_hub
+from web_hub import QUESTION, WAV, code_of, pcm_in, wav, web_hub
 
 from hub.engines.base import EngineBusy, EngineError
 from hub.web import streams
-
-
-@pytest.fixture
-def engines():
-    return Engines()
-
-
-@pytest.fixture
-async def house(tmp_path, monkeypatch, engines):
-    async with web_hub(tmp_path, monkeypatch, engines) as house:
-        yield house
-
-
-@pytest.fixture
-async def client(house, aiohttp_client):
-    return await aiohttp_client(house._web.app())
 
 
 async def problem_of(response, status, code):

@@ -3,18 +3,7 @@
 import asyncio
 
 import pytest
-from web_hub import WAV, ask, code_of, pcm_in, wav, web_hub
-
-
-@pytest.fixture
-async def house(tmp_path, monkeypatch):
-    async with web_hub(tmp_path, monkeypatch) as house:
-        yield house
-
-
-@pytest.fixture
-async def client(house, aiohttp_client):
-    return await aiohttp_client(house._web.app())
+from web_hub import WAV, ask, code_of, pcm_in, wav
 
 
 async def stored(client, number):

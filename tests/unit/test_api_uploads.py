@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from web_hub import QUESTION, WAV, Engines, code_of, wav, web_hub
+from web_hub import QUESTION, WAV, code_of, wav, web_hub
 
 from hub.web import uploads
 
@@ -16,19 +16,9 @@ MEGABYTE = 1_000_000
 
 
 @pytest.fixture
-def engines():
-    return Engines()
-
-
-@pytest.fixture
 async def house(tmp_path, monkeypatch, engines):
     async with web_hub(tmp_path, monkeypatch, engines, max_upload=3) as house:
         yield house
-
-
-@pytest.fixture
-async def client(house, aiohttp_client):
-    return await aiohttp_client(house._web.app())
 
 
 def memory():
@@ -223,7 +213,7 @@ async def test_a_full_disk_is_said_to_be_full_and_the_next_upload_does_well(clie
         """A file on a device that is full."""
 
         def rollover(self):
-            self._file = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115
+            self._file = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115 - closed with us
             self._rolled = True
 
     with monkeypatch.context() as patched:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
-from web_hub import code_of, web_hub
+from web_hub import bare_websocket, code_of, web_hub
 
 import hub.web.events as events_of_hub
 from hub.live.state import LiveEvent, SettingsChanged, Snapshot, TurnChanged
@@ -45,14 +45,7 @@ async def test_a_reader_gets_everything_and_then_each_change(tmp_path, monkeypat
 async def test_a_reader_that_takes_nothing_is_dropped(tmp_path, monkeypatch):
     monkeypatch.setattr(events_of_hub, "_SEND_TIMEOUT", 0.5)
     async with web_hub(tmp_path, monkeypatch) as hub, asyncio.timeout(30):
-        host, port = hub.web_address.removeprefix("http://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(
-            f"GET /api/events HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
-            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
-        )
-        await reader.readuntil(b"\r\n\r\n")
+        writer = await bare_websocket(hub, "/api/events")
         while hub.live.subscribers:
             for number in range(100):
                 hub.live.conversation_cleared(f"{number} " * 5000)

@@ -11,12 +11,6 @@ from hub.web.metrics import Metrics
 
 
 @pytest.fixture
-async def here(tmp_path, monkeypatch):
-    async with running_hub(tmp_path, monkeypatch) as hub:
-        yield hub
-
-
-@pytest.fixture
 async def client(aiohttp_client, here):
     return await aiohttp_client(here.server.app())
 

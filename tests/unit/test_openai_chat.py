@@ -6,20 +6,9 @@ import json
 import aiohttp
 import pytest
 from openai_shapes import CALL, QUESTION, WEATHER, chat, events, refused
-from web_hub import Engines, web_hub
+from web_hub import web_hub
 
 from hub.engines.base import BadInput, EngineError, TooLong
-
-
-@pytest.fixture
-def engines():
-    return Engines()
-
-
-@pytest.fixture
-async def client(tmp_path, monkeypatch, engines, aiohttp_client):
-    async with web_hub(tmp_path, monkeypatch, engines) as house:
-        yield await aiohttp_client(house._web.app())
 
 
 async def test_a_chat_is_answered_with_the_messages_as_they_are(client, engines):

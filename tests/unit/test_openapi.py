@@ -23,11 +23,6 @@ async def house(tmp_path, monkeypatch):
         yield house
 
 
-@pytest.fixture
-async def client(house, aiohttp_client):
-    return await aiohttp_client(house._web.app())
-
-
 # What exists, so that more is tried than 404s. And a valid request may be refused all the same: a
 # voice, a language or a setting that there is not.
 CONFIG = """

@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 from scripted import QUIET, VOICE
+from test_satellite_events import Stock, until
 from test_satellite_server import INFO, RUN, TIMEOUT, Satellite, chunk, quick
 from wyoming.audio import AudioStart
 from wyoming.wake import Detection
@@ -14,7 +15,6 @@ from hub.conversation.turn import Outcome
 from hub.home.controls import Controls, NotSet
 from hub.home.volume import Volumes
 from hub.service.satellites import SatelliteServer
-from protocol.connection import Connection
 from protocol.control import Configure, Status, WakeWordStatus
 from protocol.extensions import Interruption, Introduction, Playback, introduce, turn_of
 from protocol.transport import connect, serve
@@ -102,12 +102,6 @@ async def house(dial=()):
     finally:
         await place.server.close()
         await bench.rooms.close()
-
-
-async def until(condition):
-    async with asyncio.timeout(TIMEOUT):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_what_can_be_set_and_how_it_is_set_is_shown():
@@ -202,26 +196,8 @@ async def test_a_satellite_that_sends_a_malformed_status_is_sent_away():
         await until(lambda: not hub.server.links)
 
 
-class Stock:
-    """Another maker's satellite."""
-
-    def __init__(self):
-        self.kinds: list[str] = []
-        self.connection: Connection | None = None
-
-    async def serve(self, connection: Connection):
-        async for event in connection:
-            self.kinds.append(event.type)
-            if event.type == "describe":
-                await connection.write(STOCK)
-            self.connection = connection
-
-
-STOCK = type(INFO)(INFO.type, {**INFO.data, "satellite": {**INFO.data["wake"][0], "name": "Hall"}})
-
-
 async def test_another_makers_satellite_is_muted_and_its_turn_dropped():
-    stock = Stock()
+    stock = Stock("Hall")
     server = await serve("tcp://127.0.0.1:0", stock.serve)
     try:
         async with house(dial=(server.uri,)) as hub:

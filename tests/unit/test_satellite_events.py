@@ -144,15 +144,17 @@ async def test_an_announcement_ends_when_its_satellite_goes():
 class Stock:
     """Another maker's satellite, which knows nothing of ours."""
 
-    def __init__(self):
+    def __init__(self, name="Porch"):
+        self.name = name
         self.kinds: list[str] = []
         self.connection: Connection | None = None
 
     async def serve(self, connection: Connection):
+        self.connection = connection
         async for event in connection:
             self.kinds.append(event.type)
             if event.type == "describe":
-                satellite = {**INFO.data["wake"][0], "name": "Porch"}
+                satellite = {**INFO.data["wake"][0], "name": self.name}
                 await connection.write(Event("info", INFO.data | {"satellite": satellite}))
             elif event.type == "audio-stop":
                 await connection.write(Played())

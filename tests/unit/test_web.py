@@ -32,12 +32,6 @@ class Announced:
 
 
 @pytest.fixture
-async def here(tmp_path, monkeypatch):
-    async with running_hub(tmp_path, monkeypatch) as hub:
-        yield hub
-
-
-@pytest.fixture
 def announced(here):
     announced = Announced()
     here.hub._announcer.announce = announced.announce

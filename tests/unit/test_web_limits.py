@@ -21,18 +21,6 @@ async def either(request, tmp_path, monkeypatch):
         yield hub
 
 
-@pytest.fixture
-async def here(tmp_path, monkeypatch):
-    async with running_hub(tmp_path, monkeypatch) as hub:
-        yield hub
-
-
-@pytest.fixture
-async def there(tmp_path, monkeypatch):
-    async with running_hub(tmp_path, monkeypatch, "https://127.0.0.1:0") as hub:
-        yield hub
-
-
 @contextlib.asynccontextmanager
 async def connected(hub):
     """A connection on which a test says what it likes."""

@@ -22,12 +22,6 @@ NAVIGATED = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Des
 
 
 @pytest.fixture
-async def there(tmp_path, monkeypatch):
-    async with running_hub(tmp_path, monkeypatch, "https://127.0.0.1:0") as hub:
-        yield hub
-
-
-@pytest.fixture
 async def stranger(there):
     async with there.client() as client:
         yield client

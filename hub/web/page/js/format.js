@@ -15,6 +15,9 @@ export function countdown(seconds) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
+/** "1 turn", "2 turns" */
+export const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
+
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const CLOCK_SECONDS = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
@@ -46,7 +49,7 @@ export function spoken(seconds) {
     ["second", 1, 60],
   ]) {
     const count = Math.floor(whole / size) % of;
-    if (count) parts.push(`${count} ${unit}${count === 1 ? "" : "s"}`);
+    if (count) parts.push(counted(count, unit));
   }
   return parts.join(" ") || "0 seconds";
 }

@@ -3,8 +3,9 @@
 import { Talk } from "../talk/talk.js";
 import { h, icon, setIcon, setText } from "./dom.js";
 import { Live } from "./live.js";
-import { notice, readAloud } from "./notices.js";
-import { onReplayProblem, stopReplay } from "./replay.js";
+import { readAloud } from "./notices.js";
+import { stopReplay } from "./replay.js";
+import { replyOf } from "./stages.js";
 import { isDark, startTheme, toggleTheme } from "./theme.js";
 import { EnginesView, readiness } from "./views/engines.js";
 import { RoomsView } from "./views/rooms.js";
@@ -81,8 +82,7 @@ function readTurns(ids) {
     }
     if (turn.state === "ended" && read.get(id) !== "ended") {
       read.set(id, "ended");
-      const reply = turn.reply.map((clause) => clause.text).join(" ");
-      readAloud(reply || turn.problem || "No answer.");
+      readAloud(replyOf(turn) || turn.problem || "No answer.");
     }
   }
   for (const id of read.keys()) if (!live.turns.has(id)) read.delete(id);
@@ -112,7 +112,6 @@ for (const [name, [title]] of Object.entries(VIEWS)) {
 }
 BY_NAME("skip").addEventListener("click", () => main.focus());
 startTheming();
-onReplayProblem((text) => notice(text, "bad"));
 
 live.addEventListener("change", ({ detail }) => {
   if (detail.all || detail.hub || detail.engines || detail.connection) showReadiness();

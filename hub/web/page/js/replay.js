@@ -1,14 +1,10 @@
 /* Plays the sound that the hub keeps of a turn: one at a time, in the whole page. */
 
+import { notice } from "./notices.js";
+
 const player = new Audio();
 player.preload = "none";
 let playing = null; // the button whose sound it is
-let whenWrong = () => {};
-
-/** Say who is told, in a sentence, when something can't be played. */
-export function onReplayProblem(tell) {
-  whenWrong = tell;
-}
 
 /** Play what `address` holds, or stop it where that is what plays. */
 export function toggleReplay(button, address) {
@@ -22,7 +18,7 @@ export function toggleReplay(button, address) {
   player.play().catch((problem) => {
     if (problem.name === "AbortError") return;
     if (playing === button) stopReplay();
-    whenWrong("That sound can't be played any more: the hub keeps only the last ones.");
+    notice("That sound can't be played any more: the hub keeps only the last ones.", "bad");
   });
 }
 

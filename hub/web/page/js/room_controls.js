@@ -6,6 +6,11 @@ import { h, setText } from "./dom.js";
 
 const PACE = 150; // ms between volumes while the slider is drawn
 
+/** Begin a new conversation there, and say so. */
+export function forget(room) {
+  void attempt(() => post(`${roomPath(room)}/forget`), "A new conversation begins.");
+}
+
 export class RoomControls {
   #room = null;
   #sliding = false;
@@ -27,9 +32,7 @@ export class RoomControls {
   constructor() {
     this.el = h("div.room-controls", {}, this.#mute, this.#fresh, this.#volumeField, this.#words);
     this.#mute.addEventListener("click", () => void this.#set({ muted: !this.#room.muted }));
-    this.#fresh.addEventListener("click", () => {
-      void attempt(() => post(`${roomPath(this.#room.name)}/forget`), "A new conversation begins.");
-    });
+    this.#fresh.addEventListener("click", () => forget(this.#room.name));
     this.#volume.addEventListener("input", () => this.#slide());
     this.#volume.addEventListener("change", () => {
       clearTimeout(this.#timer);

@@ -2,6 +2,7 @@
 
 import { h, reconcile, setAttribute, setText } from "./dom.js";
 import { STATE_WORDS } from "./format.js";
+import { replyOf } from "./stages.js";
 
 const KINDS = { satellite: "Satellite", tab: "Browser tab", text: "In writing" };
 const ORDER = { satellite: 0, tab: 1, text: 2 };
@@ -79,6 +80,6 @@ export class RoomList {
 
 function lastWords(turn) {
   if (!turn) return "Nothing said yet";
-  if (turn.announcement) return turn.reply.map((clause) => clause.text).join(" ");
+  if (turn.announcement) return replyOf(turn);
   return turn.said || turn.partial || "…";
 }

@@ -67,6 +67,9 @@ export function busy(turn, ...stages) {
   return sum;
 }
 
+/** All that was answered, whether it was heard or not. */
+export const replyOf = (turn) => turn.reply.map((clause) => clause.text).join(" ");
+
 /** Whether it was typed, and not said. */
 export function isTyped(turn) {
   const { marks } = turn;

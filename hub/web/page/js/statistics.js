@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { h, setText } from "./dom.js";
-import { duration } from "./format.js";
+import { counted, duration } from "./format.js";
 
 const HOURS = [
   [1, "1 h"],
@@ -111,17 +111,19 @@ export class Statistics {
     setText(this.#half, duration(answer?.p50));
     setText(this.#most, duration(answer?.p95));
     const bad = failed ? `, ${failed} of them failed` : "";
-    setText(this.#count, turns ? `${turns} turn${turns === 1 ? "" : "s"}${bad}` : "No turn yet");
+    setText(this.#count, turns ? counted(turns, "turn") + bad : "No turn yet");
     const every = Object.entries(stages);
     const longest = Math.max(0.001, ...every.map(([, stage]) => stage.p95));
     this.#rows.replaceChildren(
       ...every.map(([name, { p50, p95, count }]) => {
-        const bars = h("div.range-bar", { "aria-hidden": "true" }, h("i.most"), h("i.half"));
-        bars.style.setProperty("--p50", `${(100 * p50) / longest}%`);
-        bars.style.setProperty("--p95", `${(100 * p95) / longest}%`);
         const stage = COLOURS.find(([words]) => name.includes(words))?.[1] ?? "gate";
-        bars.style.setProperty("--stage", `var(--stage-${stage})`);
-        const title = `${count} time${count === 1 ? "" : "s"}`;
+        const style = {
+          "--p50": `${(100 * p50) / longest}%`,
+          "--p95": `${(100 * p95) / longest}%`,
+          "--stage": `var(--stage-${stage})`,
+        };
+        const bars = h("div.range-bar", { "aria-hidden": "true", style }, h("i.most"), h("i.half"));
+        const title = counted(count, "time");
         const cells = [
           h("th", { scope: "row", title }, h("span", { text: name }), bars),
           h("td.number", { text: duration(p50) }),

@@ -79,6 +79,9 @@ export class TimerList {
   }
 }
 
+const field = (label, input, kind = "div.field") =>
+  h(kind, {}, h("label", { for: input.id, text: label }), input);
+
 /** A form that starts a timer in one of the rooms. */
 export class TimerForm {
   #room = h("select", { id: "timer-room", name: "room" });
@@ -99,8 +102,6 @@ export class TimerForm {
   #problem = h("p.field-problem", { role: "alert" });
 
   constructor() {
-    const field = (label, input) =>
-      h("div.field", {}, h("label", { for: input.id, text: label }), input);
     this.el = h(
       "form.row-form",
       { on: { submit: (event) => this.#start(event) } },
@@ -155,8 +156,8 @@ export class AnnounceForm {
     this.el = h(
       "form.row-form",
       { on: { submit: (event) => this.#announce(event) } },
-      h("div.field.wide", {}, h("label", { for: "announce-text", text: "Say" }), this.#text),
-      h("div.field.wide", {}, h("label", { for: "announce-room", text: "Where" }), this.#room),
+      field("Say", this.#text, "div.field.wide"),
+      field("Where", this.#room, "div.field.wide"),
       h("button.solid", { type: "submit", text: "Announce" }),
     );
   }

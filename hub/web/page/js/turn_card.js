@@ -46,15 +46,9 @@ export class TurnCard {
     "Where the time went",
   );
   #eye = icon("hide");
-  #text = h(
-    "button.quiet.text-toggle",
-    { "aria-label": "Hide text", title: "Hide text" },
-    this.#eye,
-  );
+  #text = h("button.quiet", { "aria-label": "Hide text", title: "Hide text" }, this.#eye);
 
-  /** @param {string} you who asks, in this room: "You" */
-  constructor(you = "Said") {
-    this.you = you;
+  constructor() {
     const results = {
       heard: this.#said,
       understood: this.#meaning,

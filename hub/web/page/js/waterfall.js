@@ -25,8 +25,8 @@ export class Waterfall {
   #axis = h("div.wf-axis", { "aria-hidden": "true" });
   #detail = h("p.wf-detail", { "aria-live": "off" });
   #table = h("ul.unseen");
-  #close = h("button.wf-range", { text: "To the first sound", "aria-pressed": "true" });
-  #all = h("button.wf-range", { text: "Whole turn", "aria-pressed": "false" });
+  #close = h("button", { text: "To the first sound", "aria-pressed": "true" });
+  #all = h("button", { text: "Whole turn", "aria-pressed": "false" });
 
   constructor() {
     this.el = h(
@@ -36,7 +36,12 @@ export class Waterfall {
         "figcaption.wf-head",
         {},
         this.#detail,
-        h("div.wf-ranges", { role: "group", "aria-label": "Range" }, this.#close, this.#all),
+        h(
+          "div.segmented.wf-ranges",
+          { role: "group", "aria-label": "Range" },
+          this.#close,
+          this.#all,
+        ),
       ),
       h("div.wf-plot", { "aria-hidden": "true" }, this.#rows, this.#axis),
       h(
@@ -85,10 +90,8 @@ export class Waterfall {
 
   /* From the last word to the first sound: what somebody waits. */
   #waiting(turn, place) {
-    const band = h("div.wf-wait", { hidden: answerTime(turn) === null });
-    band.style.setProperty("--from", place(asked(turn)));
-    band.style.setProperty("--to", place(firstAudio(turn) ?? 0));
-    return h("div.wf-under", {}, band);
+    const style = { "--from": place(asked(turn)), "--to": place(firstAudio(turn) ?? 0) };
+    return h("div.wf-under", {}, h("div.wf-wait", { hidden: answerTime(turn) === null, style }));
   }
 
   #range(turn) {
@@ -111,6 +114,13 @@ export class Waterfall {
   }
 }
 
+/* Where a bar is, and its colour. */
+const barStyle = (stage, from, to) => ({
+  "--from": from,
+  "--to": to,
+  "--stage": `var(--stage-${stage}, var(--ink-3))`,
+});
+
 const lastOf = (turn) => (isTyped(turn) ? "the question" : "the last word");
 
 function row(stage, turn, from, to, place) {
@@ -120,10 +130,10 @@ function row(stage, turn, from, to, place) {
   for (const span of spans) {
     const end = span.end ?? now;
     if (end < from || span.begin > to) continue;
-    const bar = h("div.wf-bar", { title: `${stageName(stage)}: ${told(span)}` });
-    bar.style.setProperty("--from", place(Math.max(span.begin, from)));
-    bar.style.setProperty("--to", place(Math.min(end, to)));
-    bar.style.setProperty("--stage", `var(--stage-${stage}, var(--ink-3))`);
+    const bar = h("div.wf-bar", {
+      title: `${stageName(stage)}: ${told(span)}`,
+      style: barStyle(stage, place(Math.max(span.begin, from)), place(Math.min(end, to))),
+    });
     bar.classList.toggle("dropped", span.dropped);
     bar.classList.toggle("speculative", span.speculative);
     bar.classList.toggle("running", span.end === null && turn.state !== "ended");
@@ -178,11 +188,7 @@ export function sparkline(turn) {
   for (const span of turn.spans) {
     const unseen = span.dropped || ["gate", "speech", "play"].includes(span.stage);
     if (unseen || span.begin >= to || (span.end ?? to) <= from) continue;
-    const bar = h("i");
-    bar.style.setProperty("--from", place(span.begin));
-    bar.style.setProperty("--to", place(span.end ?? to));
-    bar.style.setProperty("--stage", `var(--stage-${span.stage}, var(--ink-3))`);
-    line.append(bar);
+    line.append(h("i", { style: barStyle(span.stage, place(span.begin), place(span.end ?? to)) }));
   }
   return line;
 }

@@ -69,7 +69,7 @@ export class Microphone {
   }
 
   #wanted = false;
-  static #loaded = new WeakSet(); // contexts that have the worklet
+  #loaded = false; // whether the context has the worklet
 
   async #open() {
     this.#wanted = true;
@@ -82,10 +82,10 @@ export class Microphone {
       );
     const stream = await this.#ask();
     try {
-      if (!Microphone.#loaded.has(this.#context)) {
+      if (!this.#loaded) {
         const worklet = new URL("microphone-worklet.js", import.meta.url);
         await this.#context.audioWorklet.addModule(worklet);
-        Microphone.#loaded.add(this.#context);
+        this.#loaded = true;
       }
     } catch (error) {
       for (const track of stream.getTracks()) track.stop();

@@ -9,7 +9,6 @@ class Player extends AudioWorkletProcessor {
     this.step = 1 / (FADE * sampleRate); // of the gain, each sample
     this.every = Math.round(REPORT * sampleRate);
     this.since = 0; // samples since the last report
-    this.open = true;
     this.#clear(0);
     this.port.onmessage = ({ data }) => this.#told(data);
   }
@@ -34,9 +33,6 @@ class Player extends AudioWorkletProcessor {
         break;
       case "flush":
         this.dropped = true;
-        break;
-      case "close":
-        this.open = false;
     }
   }
 
@@ -50,7 +46,6 @@ class Player extends AudioWorkletProcessor {
   }
 
   process(_, [[output]]) {
-    if (!this.open) return false;
     const quiet = this.held || this.dropped;
     let i = 0;
     for (; i < output.length; i++) {

@@ -20,7 +20,6 @@ export class Player {
   #channels = 1;
   #resampler = null;
   #waiting = []; // Int16Arrays that the worklet has no place for yet
-  #waited = 0; // samples in them
   #given = 0; // samples that the worklet was given, at its own rate
   #received = 0; // at the reply's rate, each with all channels
   #played = 0; // at the worklet's rate
@@ -83,7 +82,6 @@ export class Player {
     if (this.#received + samples.length / this.#channels > MOST * this.#rate) return;
     this.#received += samples.length / this.#channels;
     this.#waiting.push(samples);
-    this.#waited += samples.length;
     this.#give();
   }
 
@@ -117,19 +115,11 @@ export class Player {
     this.#volume.gain.setTargetAtTime(gainOf(level), this.#context.currentTime, 0.006);
   }
 
-  close() {
-    this.#forget();
-    this.#tell("close");
-    this.#node?.disconnect();
-    this.#volume.disconnect();
-  }
-
   /* Give the worklet what it has place for. */
   #give() {
     const most = this.#played + AHEAD * this.#context.sampleRate;
     while (this.#waiting.length && this.#given < most) {
       const samples = this.#waiting.shift();
-      this.#waited -= samples.length;
       this.#send(this.#resampler.process(toFloat32(samples, this.#channels)));
     }
     if (this.#ended && !this.#waiting.length && !this.#told) {
@@ -169,7 +159,6 @@ export class Player {
     clearTimeout(this.#finishing);
     this.#finishing = 0;
     this.#waiting = [];
-    this.#waited = 0;
     this.#ended = this.#told = this.active = this.held = false;
   }
 }

@@ -30,7 +30,7 @@ export class Talk extends EventTarget {
   #beginning = false; // to listen
   #volume = 1;
   #error = null;
-  #wakeWords = [];
+  #wakeWords = []; // as they are spoken, in the mode "wake"
   #ringing = new Set(); // ids of timers
   #closing = 0; // timer, of the microphone
 
@@ -77,11 +77,6 @@ export class Talk extends EventTarget {
   /* Whether a timer rings. */
   get ringing() {
     return this.#ringing.size > 0;
-  }
-
-  /* How the wake words are spoken, in the mode "wake". */
-  get wakeWords() {
-    return this.#wakeWords;
   }
 
   /* Connect to the hub, and come back whenever it was lost. */

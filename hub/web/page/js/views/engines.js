@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { h, reconcile, setText } from "../dom.js";
-import { ROLES, STATE_WORDS, duration, sortedEngines, spoken } from "../format.js";
+import { ROLES, STATE_WORDS, counted, duration, sortedEngines, spoken } from "../format.js";
 
 const DEVICES = { cpu: "Processor (CPU)", cuda: "Graphics card (CUDA)" };
 
@@ -162,8 +162,7 @@ class EngineRow {
     setText(this.#device, deviceName(engine.device));
     const facts = [];
     if (engine.load_seconds > 0) facts.push(`loaded in ${duration(engine.load_seconds)}`);
-    if (engine.restarts)
-      facts.push(`replaced ${engine.restarts} time${engine.restarts === 1 ? "" : "s"}`);
+    if (engine.restarts) facts.push(`replaced ${counted(engine.restarts, "time")}`);
     if (engine.in_use) facts.push(`${engine.in_use} at work`);
     setText(this.#facts, facts.join(", "));
     setText(this.#reason, engine.reason);
@@ -173,8 +172,6 @@ class EngineRow {
   }
 }
 
-const HERE = { yes: "yes", no: "no", broken: "broken" };
-
 function modelRow(model) {
   const role = ROLES[model.role]?.[0] ?? model.role;
   return h(
@@ -183,6 +180,6 @@ function modelRow(model) {
     h("th", { scope: "row", text: model.name }),
     h("td", { text: role }),
     h("td", { text: model.licence }),
-    h("td", { text: HERE[model.installed] + (model.in_use ? ", in use" : ""), title: model.todo }),
+    h("td", { text: model.installed + (model.in_use ? ", in use" : ""), title: model.todo }),
   );
 }

@@ -18,7 +18,7 @@ export class RoomsView {
     this.#name,
     this.#state,
   );
-  #none = h("p.nothing.large", {
+  #none = h("p.nothing", {
     text: "No room is connected. Start a satellite, or talk from this page: it is a room, too.",
   });
 
@@ -83,7 +83,7 @@ export class RoomsView {
     setText(this.#state, STATE_WORDS[chosen.state]);
     this.room.dataset.state = chosen.state;
     if (change.all || change.rooms) this.controls.update(chosen);
-    if (change.all || change.rooms || change.turns.size || change.conversations?.size)
+    if (change.all || change.rooms || change.turns.size || change.conversations.size)
       this.conversation.show(chosen.name);
   }
 

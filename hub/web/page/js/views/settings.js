@@ -2,6 +2,7 @@
 
 import { get, patch, post } from "../api.js";
 import { h, reconcile, setText } from "../dom.js";
+import { counted } from "../format.js";
 import { attempt, notice } from "../notices.js";
 
 const NAMES = {
@@ -83,7 +84,7 @@ export class SettingsView {
     this.#none.hidden = settings.length > 0;
     const count = this.#changed().length;
     this.#save.disabled = !count;
-    const words = `${count} change${count === 1 ? "" : "s"} will be forgotten when the hub restarts.`;
+    const words = `${counted(count, "change")} will be forgotten when the hub restarts.`;
     setText(this.#unsaved, count ? words : "Everything holds after a restart, too.");
   }
 

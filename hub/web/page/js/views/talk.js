@@ -1,10 +1,10 @@
 /* Talking to it: the microphone, the keyboard, and the conversation of this tab. */
 
-import { post, roomPath } from "../api.js";
 import { Conversation } from "../conversation.js";
 import { h, icon, setAttribute, setIcon, setText } from "../dom.js";
 import { Loading } from "../loading.js";
-import { attempt, readAloud } from "../notices.js";
+import { readAloud } from "../notices.js";
+import { forget } from "../room_controls.js";
 import { RoomList } from "../room_list.js";
 import { TimerList } from "../timers.js";
 
@@ -62,7 +62,6 @@ export class TalkView {
     this.el = this.#build();
     this.#hideText(hidesText);
     this.#listen(signal);
-    this.talkChanged();
   }
 
   #examples;
@@ -213,7 +212,7 @@ export class TalkView {
 
   #forget() {
     if (!this.talk.room) return;
-    void attempt(() => post(`${roomPath(this.talk.room)}/forget`), "A new conversation begins.");
+    forget(this.talk.room);
   }
 
   show() {
@@ -221,12 +220,12 @@ export class TalkView {
   }
 
   update(change) {
-    if (change.all || change.turns.size || change.conversations?.size) this.#showConversation();
     if (change.all || change.rooms || change.turns.size || change.connection)
       this.rooms.update(this.talk.room);
     if (change.all || change.timers) this.timers.update();
     if (change.all || change.hub || change.engines || change.connection || change.rooms)
-      this.talkChanged();
+      this.talkChanged(); // with the conversation
+    else if (change.turns.size || change.conversations.size) this.#showConversation();
   }
 
   #showConversation() {

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { h, icon, offer, reconcile, setText } from "../dom.js";
 import { clock, duration, ending, machineTime } from "../format.js";
-import { answerTime } from "../stages.js";
+import { answerTime, replyOf } from "../stages.js";
 import { Statistics } from "../statistics.js";
 import { Waterfall, sparkline } from "../waterfall.js";
 
@@ -64,7 +64,6 @@ export class TurnsView {
       ),
       this.statistics.el,
     );
-    void this.#load();
   }
 
   show() {
@@ -86,7 +85,6 @@ export class TurnsView {
 
   dispose() {
     this.statistics.dispose();
-    for (const row of this.#rows.values()) row.dispose?.();
   }
 
   #offerRooms() {
@@ -163,7 +161,7 @@ class Row {
     this.#time.dateTime = machineTime(turn.began);
     this.#open.setAttribute("aria-label", `Where the time went, ${clock(turn.began, true)}`);
     const { room, said, outcome, figure, stages } = this.#cells;
-    const words = turn.announcement ? turn.reply.map((clause) => clause.text).join(" ") : turn.said;
+    const words = turn.announcement ? replyOf(turn) : turn.said;
     setText(room, turn.room);
     setText(said, words || turn.partial || "–");
     said.title = words;
@@ -207,7 +205,7 @@ class Details {
 }
 
 function words(turn) {
-  const reply = turn.heard || turn.reply.map((clause) => clause.text).join(" ");
+  const reply = turn.heard || replyOf(turn);
   return [
     turn.said ? h("p.said", { text: turn.said }) : null,
     reply ? h("p.reply", { text: reply }) : null,
