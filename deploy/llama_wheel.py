@@ -5,6 +5,9 @@ in the user's cache folder under a key of everything that decides what it holds 
 architecture, CMake flags), and is loaded once in a process of its own before it is trusted: a
 wheel that does not load, or that this processor cannot run, is thrown away and built anew.
 
+With `--cuda` it is built for a GPU, by the CUDA compiler that CUDACXX names (deploy/gpu.sh finds
+it). Where that fails, the wheel for processors is installed and the exit status is 3.
+
 Standard library only: this runs before anything else is installed.
 """
 
@@ -50,6 +53,18 @@ SMOKE = (
     "import llama_cpp; llama_cpp.llama_backend_init(); "
     "print(llama_cpp.llama_print_system_info().decode().strip())"
 )
+ROOT = str(Path(__file__).resolve().parents[1])
+# CUDA's own libraries first, from where the hub loads them; it fails where no part is for CUDA.
+CUDA_SMOKE = f"""
+import sys
+sys.path.insert(0, {ROOT!r})
+from hub.engines.gpu_libraries import llama_library, missing_cuda
+missing_cuda(llama_library())
+{SMOKE}"""
+# Without NO_VMM it is linked to the driver, and does not even load where that is gone: then not
+# even the processor could be used.
+CUDA_FLAGS = ["-DGGML_CUDA=ON", "-DGGML_CUDA_NO_VMM=ON"]
+NO_CUDA = 3  # exit status
 SMOKE_SECONDS = 120
 BYTES_A_COMPILER = 1 << 30
 
@@ -78,6 +93,22 @@ def cmake_flags(machine: str, features: set[str]) -> list[str]:
             flags.append("-DGGML_AVX512=ON")
             flags += [flag for feature, flag in AVX512_FLAGS.items() if feature in features]
     return flags + LIBRARY_ONLY
+
+
+def cuda_flags(capabilities: str) -> list[str]:
+    """CMake flags for GPUs of these compute capabilities, "86" or "86;89"."""
+    return [*CUDA_FLAGS, f"-DCMAKE_CUDA_ARCHITECTURES={capabilities}"]
+
+
+def cuda_compiler() -> str:
+    """The version of the CUDA compiler, which decides what libraries the wheel wants."""
+    nvcc = os.environ.get("CUDACXX", "nvcc")
+    try:
+        said = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as exc:
+        raise SystemExit(f"llama wheel: no CUDA compiler {nvcc}: {exc}") from None
+    found = re.search(r"release [\d.]+, (\S+)", said.stdout)
+    return found[1] if found else said.stdout.strip()
 
 
 def cache_key(machine: str, flags: list[str]) -> str:
@@ -138,7 +169,11 @@ def build(flags: list[str], folder: Path) -> Path:
     """
     requirement = f"llama-cpp-python=={version()}"
     jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(compilers_at_once()))
-    print(f"llama wheel: compiling {requirement}, once; about 15 minutes of one core", flush=True)
+    minutes = 60 if set(CUDA_FLAGS) <= set(flags) else 15
+    print(
+        f"llama wheel: compiling {requirement}, once; about {minutes} minutes of one core",
+        flush=True,
+    )
     log = folder.parent / f"{folder.name}.log"
     counter, tail = Counter(), deque[str](maxlen=20)
     with tempfile.TemporaryDirectory(prefix="building-", dir=folder.parent) as temporary:
@@ -198,15 +233,21 @@ def install(wheel: Path) -> None:
     subprocess.run([*command, "--no-deps", str(wheel)], check=True)
 
 
-def loads() -> str | None:
+def loads(smoke_test: str = SMOKE) -> str | None:
     """Load the installed library in a process of its own.
+
+    Args:
+        smoke_test: what that process runs.
 
     Returns:
         Its description of itself; None when it does not load, or not on this processor.
     """
     try:
         smoke = subprocess.run(
-            [sys.executable, "-c", SMOKE], capture_output=True, text=True, timeout=SMOKE_SECONDS
+            [sys.executable, "-c", smoke_test],
+            capture_output=True,
+            text=True,
+            timeout=SMOKE_SECONDS,
         )
     except subprocess.TimeoutExpired:
         return None
@@ -222,41 +263,83 @@ def exclusive(cache: Path) -> Iterator[None]:
         yield
 
 
+def provide(key: str, flags: list[str], smoke_test: str) -> None:
+    """Install from the cache, or build, keep and install.
+
+    Raises:
+        SystemExit: the build failed, or what came of it does not load.
+    """
+    folder = wheel_cache() / key
+    if wheel := next(iter(folder.glob("*.whl")), None):
+        try:
+            install(wheel)
+        except subprocess.CalledProcessError:
+            print("llama wheel: the cached wheel cannot be installed", flush=True)
+        else:
+            if about := loads(smoke_test):
+                print(f"llama wheel: from the cache ({about})")
+                return
+        print("llama wheel: the cached wheel does not load here; building anew", flush=True)
+        shutil.rmtree(folder)
+    for leftover in wheel_cache().glob("building-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    install(build(flags, folder))
+    about = loads(smoke_test)
+    if about is None:
+        shutil.rmtree(folder)
+        raise SystemExit(f"llama wheel: built, but does not load; see {folder}.log")
+    print(f"llama wheel: built and kept in {folder} ({about})")
+
+
+def provide_cuda(capabilities: str, machine: str, flags: list[str], *, only_build: bool) -> None:
+    """Install the wheel for GPUs; where that fails, the one for processors.
+
+    Args:
+        capabilities: of the GPUs, "86" or "86;89".
+        machine: as `platform.machine()` names it.
+        flags: for CMake, of the wheel for processors.
+        only_build: whether to build and keep it alone; what is installed stays as it is.
+
+    Raises:
+        SystemExit: it failed; with status 3 where the other one is installed now.
+    """
+    cuda = flags + cuda_flags(capabilities)
+    key = cache_key(machine, [*cuda, cuda_compiler()])
+    if only_build:
+        folder = wheel_cache() / key
+        if not any(folder.glob("*.whl")):
+            build(cuda, folder)
+        return
+    try:
+        provide(key, cuda, CUDA_SMOKE)
+    except (SystemExit, subprocess.CalledProcessError) as exc:
+        if isinstance(exc, SystemExit) and isinstance(exc.code, int):
+            raise  # it was stopped
+        print(exc, "llama wheel: installing the one for processors instead", sep="\n", flush=True)
+        provide(cache_key(machine, flags), flags, SMOKE)
+        raise SystemExit(NO_CUDA) from None
+
+
 def main() -> None:
-    """Install from the cache, or build, keep and install."""
+    """Install the wheel for this machine; see the top of this file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--print-key", action="store_true", help="print the cache key and stop")
+    parser.add_argument("--cuda", metavar="CAPABILITY", help='for such GPUs, "86" or "86;89"')
+    parser.add_argument("--only-build", action="store_true", help="that one, and install nothing")
     arguments = parser.parse_args()
     machine = platform.machine()
     flags = cmake_flags(machine, cpu_features() if machine == "x86_64" else set())
-    key = cache_key(machine, flags)
     if arguments.print_key:
-        print(key)
+        print(cache_key(machine, flags))
         return
     # a polite end, Ctrl-C among them, takes the compilers along and prints no traceback
     for polite in (signal.SIGINT, signal.SIGTERM):
         signal.signal(polite, lambda number, _: sys.exit(128 + number))
-    folder = wheel_cache() / key
     with exclusive(wheel_cache()):
-        if wheel := next(iter(folder.glob("*.whl")), None):
-            try:
-                install(wheel)
-            except subprocess.CalledProcessError:
-                print("llama wheel: the cached wheel cannot be installed", flush=True)
-            else:
-                if about := loads():
-                    print(f"llama wheel: from the cache ({about})")
-                    return
-            print("llama wheel: the cached wheel does not load here; building anew", flush=True)
-            shutil.rmtree(folder)
-        for leftover in wheel_cache().glob("building-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        install(build(flags, folder))
-        about = loads()
-        if about is None:
-            shutil.rmtree(folder)
-            raise SystemExit(f"llama wheel: built, but does not load; see {folder}.log")
-        print(f"llama wheel: built and kept in {folder} ({about})")
+        if arguments.cuda is not None:
+            provide_cuda(arguments.cuda, machine, flags, only_build=arguments.only_build)
+        else:
+            provide(cache_key(machine, flags), flags, SMOKE)
 
 
 if __name__ == "__main__":

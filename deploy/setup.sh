@@ -13,6 +13,8 @@ stamp=$venv/.parlour-setup
 unfinished=$venv/.parlour-setup-unfinished
 log=$venv/setup.log
 extras=hub,satellite,dev
+# Of a GPU (deploy/gpu.sh writes it): what it can compute, and the CUDA compiler, a line each.
+cuda=$venv/.parlour-cuda
 wanted=${1:-}
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -25,6 +27,7 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 fingerprint() {
     {
         cat pyproject.toml deploy/constraints.txt deploy/setup.sh deploy/apt.sh deploy/llama_wheel.py
+        cat "$cuda" 2>/dev/null || true
         "$venv/bin/python" -VV
         pwd
         uname -m
@@ -154,6 +157,7 @@ if is_set_up; then
 fi
 
 rm -f "$stamp"
+gpu=$(cat "$cuda" 2>/dev/null || true)
 if ! works; then
     say "making $venv with $python"
     "$python" -m venv --clear "$venv" || die "could not make $venv (see above)"
@@ -162,7 +166,21 @@ touch "$unfinished"
 pip=("$venv/bin/python" -m pip --disable-pip-version-check)
 step "upgrading pip" "${pip[@]}" install --upgrade pip
 # first, so that the next step finds it and does not compile it by other rules
-"$venv/bin/python" deploy/llama_wheel.py || die "llama-cpp-python could not be installed (see above)"
+wheel=("$venv/bin/python" deploy/llama_wheel.py)
+if [[ -n $gpu ]]; then
+    printf '%s\n' "$gpu" >"$cuda"
+    { read -r capability; read -r CUDACXX; } <"$cuda"
+    export CUDACXX
+    wheel+=(--cuda "$capability")
+    extras+=,cuda
+    # before llama.cpp, which is tried with what it brings
+    step "installing CUDA's libraries" "${pip[@]}" install -c deploy/constraints.txt -e ".[cuda]"
+fi
+"${wheel[@]}" || {
+    [[ $? == 3 ]] || die "llama-cpp-python could not be installed (see above)"
+    rm -f "$cuda"
+    say "the language model stays on the processor; when that is mended (see above), make install-gpu"
+}
 step "installing Parlour and what it needs" \
     "${pip[@]}" install -c deploy/constraints.txt -e ".[$extras]"
 

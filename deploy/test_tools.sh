@@ -13,6 +13,7 @@ tools=(
     "iproute2 ip --distant,test_many_rooms"
     "systemd systemd-analyze test_systemd"
     "chromium chromium test_page"
+    "haproxy /usr/sbin/haproxy test_scaling"
 )
 
 say() { printf 'test tools: %s\n' "$*"; }

@@ -95,7 +95,16 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("name", nargs="?", metavar="NAME", help="what the program is called")
     which.add_argument("--list", action="store_true", help="list the tokens' names")
     which.add_argument("--revoke", metavar="NAME", help="make a token count no more")
-    commands.add_parser("doctor", help="check this machine and say what to do")
+    doctor = commands.add_parser("doctor", help="check this machine and say what to do")
+    doctor.add_argument(
+        "--profile",
+        nargs="?",
+        type=Path,
+        const=Path("hub.toml"),
+        metavar="FILE",
+        help="instead, write settings that make the most of its GPU (hub.toml)",
+    )
+    doctor.add_argument("--replace", action="store_true", help="even where there is such a file")
     for command in commands.choices.values():  # before the command or behind it
         command.add_argument("--config", default=argparse.SUPPRESS, **config)
     return parser
@@ -110,7 +119,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the chosen command; each is imported only when it is."""
     if arguments.command in ("serve", "ask", "say", "transcribe"):
-        from hub.engines.registry import check
+        from hub.engines.choices import check
 
         check(settings)
     match arguments.command:
@@ -156,6 +165,12 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
             from hub.commands.turns import show_turns
 
             return asyncio.run(show_turns(settings, arguments.n))
+        case "doctor" if arguments.profile is not None:
+            from hub.commands.profile import write_profile
+
+            return asyncio.run(
+                write_profile(settings, arguments.profile, replace=arguments.replace)
+            )
         case "doctor":
             from hub.commands.doctor import doctor
 

@@ -12,8 +12,10 @@ import msgspec
 
 from hub.config import Settings, state_folder
 from hub.conversation.prompt import DEFAULT_PERSONA
-from hub.engines.registry import check, spec_of, stt_languages, tts_voices, wake_models
+from hub.engines.base import TextToSpeech
+from hub.engines.choices import check, stt_languages, wake_models
 from hub.live.state import SettingView
+from hub.service.voices import languages, voices
 from protocol.private_files import write_private
 from protocol.settings import ConfigError, problem_of
 
@@ -24,17 +26,48 @@ _FILE = "adjusted.json"
 Value = str | float | list[str]
 
 
-def _no_choices(_: Settings) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known when a setting is looked at.
+
+    Args:
+        settings: the hub's.
+        voice: the loaded engine that `tts.engine` chooses; None where it is not loaded.
+    """
+
+    settings: Settings
+    voice: TextToSpeech | None
+
+
+def _no_choices(_: _Known) -> list[str]:
     return []
 
 
-def _languages(settings: Settings) -> list[str]:
-    spoken = spec_of("tts", settings.tts.engine).languages
-    return [language for language in stt_languages(settings) if language in spoken]
+def _always(_: _Known) -> bool:
+    return True
 
 
-def _words(settings: Settings) -> list[str]:
-    return list(dict.fromkeys(model.name for model in wake_models(settings)))
+def _languages(known: _Known) -> list[str]:
+    spoken = languages(known.voice, known.settings)
+    return [language for language in stt_languages(known.settings) if language in spoken]
+
+
+def _words(known: _Known) -> list[str]:
+    return list(dict.fromkeys(model.name for model in wake_models(known.settings)))
+
+
+def _voices(known: _Known) -> list[str]:
+    return sorted(voices(known.voice, known.settings))
+
+
+def _first_voice(known: _Known) -> str:
+    return voices(known.voice, known.settings)[0]
+
+
+def _describable(known: _Known) -> bool:
+    if known.voice is None:
+        return known.settings.tts.engine == "parler"
+    return known.voice.describable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +76,21 @@ class _Setting:
 
     Args:
         hint: what it does.
+        example: of what may be written there.
         choices: what it may be.
         unset: what stands for no value in the file; None where there always is one.
         least: the smallest number.
         most: the largest number, or the longest text.
+        available: whether the engines can do it.
     """
 
     hint: str
-    choices: Callable[[Settings], list[str]] = _no_choices
-    unset: Callable[[Settings], Value] | None = None
+    example: str = ""
+    choices: Callable[[_Known], list[str]] = _no_choices
+    unset: Callable[[_Known], Value] | None = None
     least: float | None = None
     most: float | None = None
+    available: Callable[[_Known], bool] = _always
 
 
 _SETTINGS = {
@@ -66,7 +103,13 @@ _SETTINGS = {
         least=8,
         most=2000,
     ),
-    "tts.voice": _Setting("Which voice speaks.", choices=lambda s: sorted(tts_voices(s))),
+    "tts.voice": _Setting("Which voice speaks.", choices=_voices, unset=_first_voice),
+    "tts.description": _Setting(
+        "How the voice sounds, in words: pace, pitch, mood, how it is recorded.",
+        example="A woman speaks calmly and a little slowly, in a low voice; very clear audio.",
+        most=1000,
+        available=_describable,
+    ),
     "language": _Setting("What is spoken to it, and by it.", choices=_languages),
     "turn.patience": _Setting(
         "How long it waits for people who pause: more for slow speakers.", least=0.3, most=3
@@ -89,6 +132,7 @@ class Adjustments:
         settings: changed in place, a section at a time.
         changed: told of the keys that have changed, once they hold.
         folder: where what is saved is kept; None takes the hub's state folder.
+        voice: returns the engine that `tts.engine` chooses, where it is loaded.
     """
 
     def __init__(
@@ -96,8 +140,10 @@ class Adjustments:
         settings: Settings,
         changed: Callable[[frozenset[str]], None] = lambda _: None,
         folder: Path | None = None,
+        voice: Callable[[], TextToSpeech | None] = lambda: None,
     ) -> None:
         self._settings = settings
+        self._voice = voice
         self._changed = changed
         self._path = (folder or state_folder()) / _FILE
         self._file = copy.copy(settings)  # what hub.toml says
@@ -125,7 +171,9 @@ class Adjustments:
 
     def views(self) -> list[SettingView]:
         """Return all settings that can be changed."""
-        return [self._view(key, setting) for key, setting in _SETTINGS.items()]
+        voice = self._voice()
+        now, file = _Known(self._settings, voice), _Known(self._file, voice)
+        return [self._view(key, setting, now, file) for key, setting in _SETTINGS.items()]
 
     def change(self, values: Mapping[str, object]) -> list[SettingView]:
         """Change settings by dotted key, all of them or none; null is what hub.toml says.
@@ -133,6 +181,7 @@ class Adjustments:
         Raises:
             ConfigError: a key is unknown, or a value is none that it can have.
         """
+        self._check_voice(values.get("tts.voice"))
         changed = self._take(values)
         if changed:
             self._changed(changed)
@@ -151,8 +200,9 @@ class Adjustments:
             saved = dict(self._saved)
             for key in keys:
                 saved.pop(key, None)
-                if (value := _read(self._settings, key)) != _read(self._file, key):
-                    saved[key] = value
+                # (what is unset may stand for another value by then)
+                if (value := _raw(self._settings, key)) != _raw(self._file, key):
+                    saved[key] = _shown(value, key, _Known(self._settings, self._voice()))
             await asyncio.to_thread(write_private, self._path, msgspec.json.encode(saved))
             self._saved = saved
         self._changed(frozenset())
@@ -170,18 +220,32 @@ class Adjustments:
             setattr(self._settings, section, getattr(wanted, section))
         return frozenset(changed)
 
-    def _view(self, key: str, setting: _Setting) -> SettingView:
-        choices = setting.choices(self._settings)
+    def _check_voice(self, name: object) -> None:
+        """Refuse a voice that the loaded engine lacks: settings alone do not tell of all engines.
+
+        Raises:
+            ConfigError: it lacks it.
+        """
+        engine = self._voice()
+        if not isinstance(name, str) or not name or engine is None or not engine.voices:
+            return
+        if name not in engine.voices:
+            there = ", ".join(sorted(engine.voices))
+            raise ConfigError(f"tts.voice: no voice {name!r}; there are: {there}")
+
+    def _view(self, key: str, setting: _Setting, now: _Known, file: _Known) -> SettingView:
+        choices = setting.choices(now)
         return SettingView(
             key=key,
-            value=_read(self._settings, key),
-            file=_read(self._file, key),
+            value=_shown(_raw(now.settings, key), key, now),
+            file=_shown(_raw(file.settings, key), key, file),
             saved=self._saved.get(key),
             choices=choices,
             least=setting.least,
             most=setting.most,
-            available=len(choices) != 1,
+            available=len(choices) != 1 and setting.available(now),
             hint=setting.hint,
+            example=setting.example,
         )
 
 
@@ -198,14 +262,14 @@ def _raw(settings: Settings, key: str) -> Any:
     return value
 
 
-def _read(settings: Settings, key: str) -> Value:
-    """Return the value of a setting as it is shown: what no value stands for, where there is none.
+def _shown(value: Any, key: str, known: _Known) -> Value:
+    """Return a value as it is shown: what no value stands for, where there is none.
 
     (Tuples of words become lists.)
     """
-    value, setting = _raw(settings, key), _SETTINGS[key]
-    if value is None and setting.unset is not None:
-        return setting.unset(settings)
+    unset = _SETTINGS[key].unset
+    if value is None and unset is not None:
+        return unset(known)
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -16,8 +16,10 @@ from hub.conversation.pipeline import Engines, Pipeline, Watcher
 from hub.conversation.room import Rooms
 from hub.conversation.turn import Mark, Turn
 from hub.engines.base import EngineError, LanguageModel
+from hub.engines.choices import STAND_INS, llm_model, stand_in
 from hub.engines.registry import make_llm, make_stt, make_tts, make_turn, make_vad, make_wake
-from hub.engines.supervisor import Supervised
+from hub.engines.stand_in import Backed, always_fit, too_slow
+from hub.engines.supervisor import E, Supervised
 from hub.home.everything import Everything
 from hub.home.home_assistant import HomeAssistant
 from hub.live.live import Live
@@ -27,6 +29,7 @@ from hub.recordings import Recordings
 from hub.service.announcer import Announcer
 from hub.service.satellites import SatelliteServer
 from hub.service.server import ServiceServer
+from hub.service.voices import chosen
 from hub.store import Store
 from hub.web.parts import Parts
 from hub.web.server import WebServer
@@ -46,25 +49,22 @@ class Hub:
     def __init__(self, settings: Settings, watch: Watcher | None = None) -> None:
         self._settings = settings
         self._watch = watch
-        self.adjust = Adjustments(settings, self._adjusted)
+        self.adjust = Adjustments(settings, self._adjusted, voice=lambda: chosen(self.engines.tts))
         self.adjust.load()
-        # On a thread, since making an engine may hash its model's files.
         self.engines = Engines(
-            stt=Supervised("stt", partial(asyncio.to_thread, make_stt, settings)),
-            llm=Supervised(
-                "llm", partial(asyncio.to_thread, make_llm, settings), warm=self._share_prompt
-            ),
-            tts=Supervised("tts", partial(asyncio.to_thread, make_tts, settings)),
-            vad=Supervised("vad", partial(asyncio.to_thread, make_vad, settings)),
-            turn=Supervised("turn", partial(asyncio.to_thread, make_turn, settings))
-            if settings.turn.model
-            else None,
+            stt=_supervised("stt", make_stt, settings),
+            llm=_supervised("llm", make_llm, settings, warm=self._share_prompt),
+            tts=_supervised("tts", make_tts, settings, unfit=too_slow),
+            vad=_supervised("vad", make_vad, settings),
+            turn=_supervised("turn", make_turn, settings) if settings.turn.model else None,
         )
         self.store = Store(
             store_path(settings.store), text=settings.store.text, days=settings.store.days
         )
         self.recordings = Recordings()
-        self._home_assistant = HomeAssistant(settings) if settings.home_assistant.url else None
+        self._home_assistant = (
+            HomeAssistant(settings, model=self._model) if settings.home_assistant.url else None
+        )
         self.home = Everything(
             store_path(settings.store),
             settings.stt.languages or (settings.language,),
@@ -77,7 +77,7 @@ class Hub:
         self.pipeline = Pipeline(self.engines, settings, self._step, self.home)
         self.rooms = Rooms(self.pipeline, settings.memory, self._ended)
         judge = Judge(self.engines.vad, self.engines.stt, settings)
-        self._wake = Supervised("wake", partial(asyncio.to_thread, make_wake, settings))
+        self._wake = _supervised("wake", make_wake, settings)
         told = HubTold(
             settings,
             self.engines,
@@ -206,6 +206,11 @@ class Hub:
         await asyncio.gather(*(engine.close() for engine in engines if engine is not None))
         await self.store.close()
 
+    def _model(self) -> str:
+        """Return the name of the language model that works now, or will."""
+        llm = self.engines.llm.current
+        return llm.model if llm is not None else llm_model(self._settings.llm)
+
     async def _share_prompt(self, llm: LanguageModel) -> None:
         """Compute the system prompt once for all rooms."""
         await llm.prefill("", [self.pipeline.system])
@@ -258,6 +263,8 @@ class Hub:
         record = turn.record
         answer = record.between(Mark.SPEECH_END, Mark.FIRST_AUDIO_SENT)
         counts = [f"{name}={count}" for name, count in record.work().items()]
+        if turn.voice is not None:
+            counts.insert(0, f"voice={turn.voice.engine.name}")
         _LOGGER.info(
             "turn %s %s: %s in %.2f s; speech end to audio %s; %s; %s",
             turn.id,
@@ -274,6 +281,22 @@ class Hub:
         self.metrics.ended(turn)
         if self._watch is not None:
             self._watch(turn, "ended", str(turn.outcome))
+
+
+def _supervised(
+    role: str,
+    make: Callable[[Settings], E],
+    settings: Settings,
+    warm: Callable[[E], Awaitable[None]] | None = None,
+    unfit: Callable[[E, int], str] = always_fit,
+) -> Supervised[E]:
+    """Return a role's supervisor, with one that stands in where the settings want it."""
+    # On a thread, since making an engine may hash its model's files.
+    wanted = partial(asyncio.to_thread, make, settings)
+    if role not in STAND_INS or (other := stand_in(role, settings)) is None:
+        return Supervised(role, wanted, warm)
+    instead = Supervised(role, partial(asyncio.to_thread, make, other), warm)
+    return Backed(role, wanted, instead, warm, unfit)
 
 
 async def _listen(key: str, uri: str, start: Callable[[], Awaitable[str]]) -> str:

@@ -64,36 +64,44 @@ class SttSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[stt]: speech-to-text.
 
     Args:
-        engine: "faster-whisper".
+        engine: "faster-whisper", or another Wyoming server: wyoming://HOST:PORT.
         model: a name from `parlour-hub models list`, or a folder with a CTranslate2 model; unset
             takes the smallest that knows `language`.
         languages: those that are spoken to it, ISO 639-1; which of them, it hears. Empty is
             `language` alone, which is quicker and surer.
-        device: "cpu" or "cuda".
-        compute_type: as CTranslate2 names them.
+        device: "cpu", "cuda", or "auto" for whichever there is.
+        compute_type: as CTranslate2 names them; a GPU takes "float16".
         threads: CPU threads; 0 takes every core.
         beam_size: hypotheses kept while decoding.
         words: names and terms that are said in this home, most important first; a hint.
+        process: whether it runs in a process of its own.
+        fallback: the engine that hears while this one cannot; unset takes "faster-whisper" where
+            this one is another server, "" none.
+        fallback_model: its model, as for `model`.
     """
 
     engine: Name = "faster-whisper"
     model: Name | None = None
     languages: Annotated[tuple[Language, ...], Meta(max_length=32)] = ()
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
     compute_type: Name = "int8"
     threads: Count = 0
     beam_size: Annotated[int, Meta(ge=1, le=10)] = 5
     words: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
+    process: bool = False
+    fallback: Literal["", "faster-whisper"] | None = None
+    fallback_model: Name | None = None
 
 
 class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[llm]: the language model.
 
     Args:
-        engine: "llama-cpp".
+        engine: "llama-cpp", or a server with OpenAI's API (llama-server, vLLM, Ollama, another
+            Parlour): openai+http://HOST:PORT/v1 or openai+https://HOST/v1.
         model: a name from `parlour-hub models list`, or a GGUF file; unset takes the 1.5B model on
             four cores and 4 GB or more, else the 0.5B, and rather one that is here than one that
-            is not (`serve` prints which).
+            is not (`serve` prints which). For a server, its name for one; unset takes its first.
         threads: CPU threads; 0 takes every core.
         gpu_layers: layers on the GPU; -1 for all.
         context_tokens: cache for all rooms together.
@@ -101,6 +109,10 @@ class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         max_reply_tokens: a reply is cut there.
         temperature: 0 always takes the likeliest word.
         persona: who Parlour is, in a sentence or two; replaces the default one.
+        key_file: a file, mode 600, with the key that a server asks for.
+        fallback: the engine that answers while this one cannot; unset takes "llama-cpp" where this
+            one is a server, "" none.
+        fallback_model: its model, as for `model`.
     """
 
     engine: Name = "llama-cpp"
@@ -112,20 +124,41 @@ class LlmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_reply_tokens: Annotated[int, Meta(ge=8, le=2000)] = 120
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.0
     persona: Annotated[str, Meta(max_length=2000)] | None = None
+    key_file: Name | None = None
+    fallback: Literal["", "llama-cpp"] | None = None
+    fallback_model: Name | None = None
 
 
 class TtsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[tts]: text-to-speech.
 
     Args:
-        engine: "hibari".
-        voice: one of the engine's voices.
+        engine: "hibari"; "parler" or "piper", each in a process and an environment of its own
+            (`make parler`, `make piper`); or another Wyoming server: wyoming://HOST:PORT.
+        voice: one of the engine's voices; unset takes its first.
+        description: how the voice is to sound, in words ("Laura speaks slowly, very clear audio.");
+            for Parler.
+        model: of parler: a checkpoint, by name or folder; of piper: a voice, by name or file.
+        device: of parler: "cuda", "cpu", or "auto" for whichever there is.
         threads: CPU threads; one keeps up many times over.
+        process: whether hibari runs in a process of its own, too.
+        environment: the folder of the environment that parler or piper runs in; unset takes the
+            one that `make` builds, beside the hub's own.
+        compile: whether parler compiles its model for speed, once it speaks.
+        fallback: the voice that speaks while this one cannot, or is too slow on this machine; unset
+            takes "hibari" where this one is another, "" none.
     """
 
     engine: Name = "hibari"
-    voice: Name = "heart"
+    voice: Name | None = None
+    description: Annotated[str, Meta(max_length=1000)] = ""
+    model: Name | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
+    process: bool = False
+    environment: Name | None = None
+    compile: bool = True
+    fallback: Literal["", "hibari"] | None = None
 
 
 class WordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -269,6 +302,16 @@ class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_upload: Annotated[int, Meta(ge=1, le=10_000)] = 100
 
 
+class ProcessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[process]: engines that the hub runs in processes of their own.
+
+    Args:
+        memory: gigabytes of main memory that each may take; one that takes more is restarted.
+    """
+
+    memory: Annotated[float, Meta(ge=0.1, le=1000)] = 12.0
+
+
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """The whole file, or what holds instead of it by now: see `hub.adjust`.
 
@@ -286,6 +329,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     stt: SttSettings = SttSettings()
     llm: LlmSettings = LlmSettings()
     tts: TtsSettings = TtsSettings()
+    process: ProcessSettings = ProcessSettings()
     wake: WakeSettings = WakeSettings()
     turn: TurnSettings = TurnSettings()
     memory: MemorySettings = MemorySettings()

@@ -13,7 +13,7 @@ from distant import DistantHouse
 from processes import VOICE, House
 
 from hub.config import Settings
-from hub.engines.registry import default_models
+from hub.engines.choices import default_models
 from hub.models.fetch import ModelMissing, path_of
 from protocol.audio import from_float32
 
@@ -29,6 +29,11 @@ def pytest_addoption(parser):
         "--distant",
         action="store_true",
         help="end-to-end tests: hub and satellites on two machines that share a bad network alone",
+    )
+    parser.addoption(
+        "--elsewhere",
+        action="store_true",
+        help="end-to-end tests: the hub hears, thinks and speaks by other projects' servers",
     )
 
 
@@ -69,9 +74,13 @@ def namespaces():
 
 @pytest.fixture
 def house(request, site, tmp_path):
-    """Hub and satellites, on one machine or on two (pytest --distant)."""
+    """Hub and satellites, on one machine or on two, with engines here or elsewhere."""
     if request.config.getoption("--distant"):
         return DistantHouse(site, tmp_path, namespaces=request.getfixturevalue("namespaces"))
+    if request.config.getoption("--elsewhere"):
+        from elsewhere import ElsewhereHouse
+
+        return ElsewhereHouse(site, tmp_path)
     return House(site, tmp_path)
 
 

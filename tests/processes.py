@@ -92,6 +92,8 @@ class House:
     service: str = "tcp://127.0.0.1:0"  # where it listens for Wyoming clients
     rooms_address: str = "127.0.0.1"  # of the satellites' machine
     link: str = ""  # of hub.toml
+    tables: str = ""  # before all others
+    llm: str = ""  # of [llm], instead of the model
 
     def environment(self, machine: str) -> dict[str, str]:
         """What a process on the machine "hub" or "rooms" finds."""
@@ -143,7 +145,8 @@ class House:
     ):
         """A hub that serves; `link` goes into hub.toml's [link], `extra` into [llm] and behind."""
         config = self.place("hub") / "hub.toml"
-        tables = f'[link]\n{self.link}{link}[llm]\nmodel = "{model}"\n{extra}'
+        llm = self.llm or f'model = "{model}"\n'
+        tables = f"{self.tables}[link]\n{self.link}{link}[llm]\n{llm}{extra}"
         config.write_text(tables, encoding="utf-8")
         arguments = ("hub", "--config", str(config), "serve", "--show")
         ports = ("--listen", listen or self.listen, "--service", self.service, "--web", web)

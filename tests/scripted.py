@@ -8,6 +8,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hub.config import Settings
 from hub.conversation.peer import PeerGone
@@ -15,6 +16,7 @@ from hub.conversation.pipeline import Engines, Pipeline
 from hub.conversation.room import Room, Rooms
 from hub.conversation.turn import Turn
 from hub.engines.base import GenerationStats, Message, Sampling, Transcript
+from hub.engines.stand_in import Backed, always_fit, too_slow
 from hub.engines.supervisor import Supervised
 from hub.home.base import Home
 from protocol.audio import PcmFormat
@@ -101,6 +103,8 @@ class Work:
 
 class ScriptedVad:
     name = "scripted-vad"
+    device = "cpu"
+    note = ""
 
     async def load(self) -> None: ...
 
@@ -115,6 +119,8 @@ class ScriptedVad:
 
 class ScriptedStt:
     name = "scripted-stt"
+    device = "cpu"
+    note = ""
     languages = ("en",)
 
     def __init__(self, text: str = "what is the capital of france", seconds: float = 0.3) -> None:
@@ -165,6 +171,8 @@ class ScriptedEndOfTurn:
     """Knows of each line whether it sounds finished."""
 
     name = "scripted-turn"
+    device = "cpu"
+    note = ""
 
     def __init__(self, seconds: float = 0.06) -> None:
         self.seconds = seconds
@@ -221,6 +229,9 @@ class ScriptedGeneration:
 
 class ScriptedLlm:
     name = "scripted-llm"
+    model = "scripted-7b"
+    device = "cpu"
+    note = ""
 
     def __init__(
         self,
@@ -271,6 +282,11 @@ class ScriptedLlm:
 
 class ScriptedTts:
     name = "scripted-tts"
+    device = "cpu"
+    note = ""
+    describable = False
+    clause_letters = (1, 400)
+    speed = None
     languages = ("en",)
     voices = ("heart",)
     format = TTS_FORMAT
@@ -286,7 +302,9 @@ class ScriptedTts:
 
     async def close(self) -> None: ...
 
-    async def synthesize(self, text: str, *, voice: str | None = None) -> AsyncGenerator[bytes]:
+    async def synthesize(
+        self, text: str, *, voice: str | None = None, description: str = ""
+    ) -> AsyncGenerator[bytes]:
         self.work.calls += 1
         if self.error and self.work.calls > self.error_after:
             raise self.error
@@ -385,6 +403,7 @@ class Bench:
     turn: ScriptedEndOfTurn = field(default_factory=ScriptedEndOfTurn)
     settings: Settings = field(default_factory=Settings)
     home: Home | None = None
+    stand_ins: dict[str, Any] = field(default_factory=dict)  # by role
     ended: list[Turn] = field(default_factory=list)
     steps: list[tuple[float, str, str]] = field(default_factory=list)
     told: list[tuple[str, str, str]] = field(default_factory=list)  # turn, step, text
@@ -397,7 +416,7 @@ class Bench:
             "vad": self.vad,
             "turn": self.turn,
         }
-        supervised = {role: Supervised(role, _giver(engine)) for role, engine in roles.items()}
+        supervised = {role: self._supervised(role, engine) for role, engine in roles.items()}
         for one in supervised.values():
             one.start()
             await one.get(timeout=load_timeout)
@@ -405,6 +424,13 @@ class Bench:
         self.pipeline = Pipeline(self.engines, self.settings, self._watch, self.home)
         self.rooms = Rooms(self.pipeline, self.settings.memory, self.ended.append)
         return self
+
+    def _supervised(self, role: str, engine: Any) -> Supervised[Any]:
+        if role not in self.stand_ins:
+            return Supervised(role, _giver(engine))
+        instead = Supervised(role, _giver(self.stand_ins[role]))
+        unfit = too_slow if role == "tts" else always_fit
+        return Backed(role, _giver(engine), instead, unfit=unfit)
 
     def _watch(self, turn: Turn, step: str, text: str) -> None:
         self.steps.append((now(), step, text))

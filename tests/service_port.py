@@ -11,7 +11,7 @@ from wyoming.event import Event, Eventable
 from hub.config import ServiceSettings, Settings, TurnSettings
 from hub.conversation.room import Rooms
 from hub.engines.base import BadInput, WakeDetection
-from hub.engines.registry import wake_models
+from hub.engines.choices import wake_models
 from hub.engines.supervisor import Supervised
 from hub.service.server import ServiceServer
 from protocol.connection import Connection, Limits
@@ -24,6 +24,8 @@ class ScriptedWake:
     """Hears the first of its names in every byte of `WAKE_WORD`."""
 
     name = "scripted-wake"
+    device = "cpu"
+    note = ""
     models = wake_models(Settings())
 
     def __init__(self) -> None:

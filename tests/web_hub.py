@@ -17,6 +17,7 @@ from hub.config import (
     ServiceSettings,
     Settings,
     StoreSettings,
+    TtsSettings,
     TurnSettings,
     WebSettings,
 )
@@ -39,6 +40,7 @@ class Engines:
         self.tts = ScriptedTts(0.002)
         self.vad = ScriptedVad()
         self.wake = ScriptedWake()
+        self.stand_in = ScriptedTts(0.002)  # of the voice, where the settings want another one
 
 
 @contextlib.asynccontextmanager
@@ -50,18 +52,27 @@ async def web_hub(
     ready=True,
     listen="http://127.0.0.1:0",
     service="",
+    tts=None,
     **web,
 ):
-    """Run a hub; yield it."""
+    """Run a hub; yield it.
+
+    Args:
+        tts: [tts], where it is not the voice that needs no stand-in.
+    """
     engines = engines or Engines()
     for role in ("stt", "llm", "tts", "vad", "wake"):
         engine = getattr(engines, role)
         monkeypatch.setattr(hub.app, f"make_{role}", lambda _, engine=engine: engine)
+    if tts is not None:
+        voices = {tts.engine: engines.tts, "hibari": engines.stand_in}
+        monkeypatch.setattr(hub.app, "make_tts", lambda settings: voices[settings.tts.engine])
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     settings = Settings(
         link=LinkSettings(listen=f"unix://{tmp_path}/link"),
         service=ServiceSettings(listen=service),
         store=StoreSettings(path=str(tmp_path / "hub.db")),
+        tts=tts or TtsSettings(),
         turn=TurnSettings(model=""),
         web=WebSettings(listen=listen, **web),
     )

@@ -14,7 +14,7 @@ from rich.progress import (
 )
 
 from hub.config import Settings
-from hub.engines.registry import default_models
+from hub.engines.choices import default_models
 from hub.models import fetch
 from hub.models.catalogue import Model, find_model, load_catalogue
 

@@ -11,6 +11,7 @@ from hub.conversation.prompt import DEFAULT_PERSONA, system_prompt
 from hub.conversation.reply import write_reply
 from hub.conversation.speakable import Speakable
 from hub.conversation.turn import Turn
+from hub.conversation.voice import Voice
 from hub.engines.base import Message
 from hub.engines.registry import make_llm, make_stt, make_tts
 from protocol.audio import SPEECH, Converter, WavWriter, read_wav
@@ -32,17 +33,18 @@ async def transcribe(settings: Settings, path: Path) -> int:
 
 async def say(settings: Settings, text: str, path: Path) -> int:
     """Speak `text` into a wave file; 1 if there is nothing in it that can be said."""
-    splitter, speakable = ClauseSplitter(), Speakable(settings.language)
-    clauses = [speakable.push(clause) for clause in [*splitter.push(text), *splitter.flush()]]
-    if not any(clauses):
+    if not Speakable(settings.language).push(text):
         print("parlour-hub: there is nothing in this text that can be said", file=sys.stderr)
         return 1
     tts = make_tts(settings)
     await tts.load()
+    splitter = ClauseSplitter(least=tts.clause_letters[0])
+    speakable, voice = Speakable(settings.language), Voice.of(tts, settings.tts)
+    clauses = [speakable.push(clause) for clause in [*splitter.push(text), *splitter.flush()]]
     try:
         with WavWriter(path, tts.format) as wav:
             for clause in filter(None, clauses):
-                async with aclosing(tts.synthesize(clause)) as speech:
+                async with aclosing(voice.say(clause)) as speech:
                     async for pcm in speech:
                         wav.write(pcm)
     finally:

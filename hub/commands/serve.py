@@ -13,7 +13,7 @@ from hub.certificate import load_certificate
 from hub.config import Settings, state_folder
 from hub.conversation.turn import Turn
 from hub.engines.base import EngineUnavailable
-from hub.engines.registry import llm_model, stt_model
+from hub.engines.choices import llm_model, stt_model
 from hub.web.listening import WebAddress
 from protocol.discovery import manual_entry, reachable_at
 from protocol.service_manager import configure_logging, notify, watched

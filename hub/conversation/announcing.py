@@ -10,6 +10,7 @@ from hub.conversation.clauses import ClauseSplitter
 from hub.conversation.patience import pieces_of
 from hub.conversation.speakable import Speakable
 from hub.conversation.stages import LOADING_PATIENCE
+from hub.conversation.voice import Voice
 from hub.engines.base import EngineError, TextToSpeech
 from hub.engines.supervisor import Supervised
 from protocol.audio import PcmFormat
@@ -43,17 +44,17 @@ async def speak(
         EngineError: the voice failed, or is not there.
         ValueError: there is no word in it.
     """
-    splitter, speakable = ClauseSplitter(quick_start=False), Speakable(settings.language)
-    sentences = [*splitter.push(text), *splitter.flush()]
-    spoken = [words for sentence in sentences if (words := speakable.push(sentence))]
-    if not spoken:
+    if not Speakable(settings.language).push(text):
         raise ValueError("there is nothing in it that can be said")
     sound = bytearray()
-    async with tts.lent(timeout=LOADING_PATIENCE) as voice:
-        form = voice.format
-        for words in spoken:
-            speech = voice.synthesize(words, voice=settings.tts.voice)
-            async with aclosing(pieces_of(speech, "tts")) as pieces:
+    async with tts.lent(timeout=LOADING_PATIENCE) as engine:
+        form, voice = engine.format, Voice.of(engine, settings.tts)
+        splitter = ClauseSplitter(quick_start=False, least=engine.clause_letters[0])
+        speakable = Speakable(settings.language)
+        for sentence in [*splitter.push(text), *splitter.flush()]:
+            if not (words := speakable.push(sentence)):
+                continue
+            async with aclosing(pieces_of(voice.say(words), "tts")) as pieces:
                 async for pcm in pieces:
                     sound += pcm
     if not sound:

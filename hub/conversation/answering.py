@@ -215,7 +215,23 @@ class Answering:
     async def _write_aloud(
         self, turn: Turn, text: str, peer: Peer, memory: Memory, gate: Gate
     ) -> None:
-        """Write the reply to `text` and speak it, both at once; returns when all of it was sent."""
+        """Write the reply to `text` and speak it, both at once; returns when all of it was sent.
+
+        Where the model fails before anything was heard, and another one works, that one writes it.
+        """
+        models = self._engines.llm
+        llm = await models.get(timeout=LOADING_PATIENCE)
+        try:
+            await self._write_and_speak(turn, text, peer, memory, gate)
+        except EngineError:
+            if turn.playback.started or models.has(llm) or models.current is None:
+                raise
+            turn.forget_reply()
+            await self._write_and_speak(turn, text, peer, memory, gate)
+
+    async def _write_and_speak(
+        self, turn: Turn, text: str, peer: Peer, memory: Memory, gate: Gate
+    ) -> None:
         revision = turn.revision
         clauses: asyncio.Queue[_Clause | None] = asyncio.Queue(_QUEUED_CLAUSES)
         try:
@@ -263,6 +279,7 @@ class Answering:
             now=self._clock(),
             place=place,
             keeps_sound=self._settings.web.keep_sound,
+            least=voice.clause_letters[0] if (voice := self._engines.tts.current) else 1,
         )
         with self._reported(llm), turn.span("write", provisional=True):
             async with aclosing(reply):

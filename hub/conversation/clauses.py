@@ -105,9 +105,12 @@ class ClauseSplitter:
         quick_start: whether the first clause may be less than a sentence.
         phrases: whether it may also end in mid-clause, before a phrase, and the second one at a
             comma.
+        least: letters and digits that a clause has at least, but for the last: what is shorter goes
+            with what follows.
     """
 
-    def __init__(self, *, quick_start: bool = True, phrases: bool = True) -> None:
+    def __init__(self, *, quick_start: bool = True, phrases: bool = True, least: int = 1) -> None:
+        self._least = least
         self._text = ""  # not yet given out
         self._next = 0  # index in _text of the first character not yet decided on
         self._quick_start = self._first = quick_start
@@ -145,7 +148,7 @@ class ClauseSplitter:
                 end = self._end_at(self._next)
             if end is _Answer.WAIT:
                 break
-            if isinstance(end, int) and _speakable(self._text[:end]):
+            if isinstance(end, int) and _letters(self._text[:end]) >= self._least:
                 clauses.append(self._text[:end])
                 self._text = self._text[end:]
                 self._next = 0

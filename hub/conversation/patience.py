@@ -56,7 +56,7 @@ async def answer_of(work: Awaitable[T], engine: str, *, timeout: float = PATIENC
 
 
 async def pieces_of(
-    pieces: _Pieces[T], engine: str, *, timeout: float = PATIENCE
+    pieces: _Pieces[T], engine: str, *, timeout: float = PATIENCE, first: float = PATIENCE
 ) -> AsyncGenerator[T]:
     """Yield what an engine makes piece by piece, and stop the engine at the end.
 
@@ -66,6 +66,7 @@ async def pieces_of(
         pieces: what it makes.
         engine: what to call it in errors.
         timeout: the longest wait for a piece, in seconds.
+        first: the longest wait for the first one, in seconds.
 
     Raises:
         NoAnswer: no piece came in time, though the engine stopped when it was told to.
@@ -74,7 +75,9 @@ async def pieces_of(
     end = object()
     iterator = aiter(pieces)
     try:
-        while (piece := await answer_of(anext(iterator, end), engine, timeout=timeout)) is not end:
+        wait = min(first, timeout)
+        while (piece := await answer_of(anext(iterator, end), engine, timeout=wait)) is not end:
+            wait = timeout
             yield piece  # type: ignore[misc]  # mypy does not narrow by a sentinel object
     finally:
         try:

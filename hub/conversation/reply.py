@@ -26,6 +26,7 @@ async def write_reply(
     now: datetime | None = None,
     place: str = "",
     keeps_sound: bool = False,
+    least: int = 1,
 ) -> AsyncGenerator[str]:
     """Yield the clauses of the model's reply to `messages`, whose last one is the user's.
 
@@ -44,6 +45,7 @@ async def write_reply(
         now: the local time; None where it is not known.
         place: the room's name; "" where it is not known.
         keeps_sound: whether the sound of what is said is kept for a while.
+        least: letters that a clause should have to be spoken well.
 
     Raises:
         NoAnswer: the model says nothing for too long, though it stops when it is told to.
@@ -63,7 +65,7 @@ async def write_reply(
     time = time_of(now) if now else None
     check = ReplyCheck(said, abilities, time)
     # A claim must not be cut in two where one is to be expected.
-    splitter = ClauseSplitter(phrases=not check.strict)
+    splitter = ClauseSplitter(phrases=not check.strict, least=least)
     generation = llm.generate(turn.room, messages, max_tokens=max_tokens)
     turn.record.tokens = generation.stats
     async with aclosing(pieces_of(generation, "llm")) as pieces:
@@ -77,7 +79,7 @@ async def write_reply(
                     return
     turn.mark(Mark.LAST_TOKEN)
     rest = splitter.flush()
-    if generation.stats.generated_tokens >= max_tokens and turn.record.marks.get(Mark.FIRST_CLAUSE):
+    if generation.stats.cut and turn.record.marks.get(Mark.FIRST_CLAUSE):
         rest = [clause for clause in rest if clause.rstrip().endswith(_SENTENCE_ENDS)]
     for clause in rest:
         review = check.review(clause)

@@ -7,10 +7,11 @@ from contextlib import ExitStack, aclosing
 
 from hub.config import Settings
 from hub.conversation.announcing import Announcement
-from hub.conversation.patience import pieces_of, where
+from hub.conversation.patience import PATIENCE, NoAnswer, pieces_of, where
 from hub.conversation.peer import Peer, PeerGone
 from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate, Watcher
 from hub.conversation.turn import Mark, Outcome, Turn
+from hub.conversation.voice import Voice
 from hub.engines.base import EngineError
 from protocol.audio import PcmFormat
 
@@ -19,6 +20,7 @@ _LOGGER = logging.getLogger(__name__)
 _PLAYED_MARGIN = 5.0  # seconds that a reply may take longer to play than its speech is long
 _PIECE = 0.25  # seconds of what was spoken before, that are sent at once
 _APOLOGY_TIMEOUT = 10.0
+_FIRST_SOUND = 2.5  # seconds for a voice to begin a reply, where another one could speak instead
 APOLOGY = "Sorry, something went wrong. Please try again."
 
 
@@ -41,20 +43,37 @@ class Speaking:
     ) -> None:
         """Send the speech of `words`, which is how `text` is said aloud.
 
-        The first of a reply waits for `gate` to open.
+        The first of a reply waits for `gate` to open. The whole of a reply is spoken by one voice.
 
         Raises:
             PeerGone: the peer went.
             EngineError: the voice failed, and its supervisor knows.
         """
-        tts = await self._engines.tts.get(timeout=LOADING_PATIENCE)
-        try:
-            speech = tts.synthesize(words, voice=self._settings.tts.voice)
-            async with aclosing(pieces_of(speech, "tts")) as pieces:
-                await self._say(turn, peer, text, tts.format, pieces, gate)
-        except EngineError as exc:
-            self._engines.tts.failed(tts, exc)
-            raise
+        voices = self._engines.tts
+        for again in (False, True):
+            if turn.voice is None:
+                engine = await voices.get(timeout=LOADING_PATIENCE)
+                turn.voice = Voice.of(engine, self._settings.tts)
+            # Another voice may speak the reply for as long as nothing was heard of it.
+            engine = turn.voice.engine
+            other = None if again or turn.playback.started else voices.other(engine)
+            patience = PATIENCE if other is None else _FIRST_SOUND
+            speech = pieces_of(turn.voice.say(words), "tts", first=patience)
+            try:
+                with voices.using(engine):
+                    try:
+                        async with aclosing(speech) as pieces:
+                            await self._say(turn, peer, text, engine.format, pieces, gate)
+                        return
+                    except NoAnswer:
+                        if other is None or turn.playback.started:
+                            raise
+                        # It is slow at the moment, and works: nobody restarts it.
+            except EngineError:
+                if other is None or turn.playback.started:
+                    raise
+            assert other is not None
+            turn.voice = Voice.of(other, self._settings.tts)
 
     async def _say(
         self,
@@ -132,7 +151,8 @@ class Speaking:
         turn.fail()  # an apology that is interrupted is no answer either
         try:
             async with asyncio.timeout(_APOLOGY_TIMEOUT):
-                await self.say(turn, peer, APOLOGY, APOLOGY)
+                if not turn.playback.started or self._still_there(turn.voice):
+                    await self.say(turn, peer, APOLOGY, APOLOGY)
         except PeerGone:
             raise
         except Exception as exc:  # whatever it is, the peer must not wait for ever
@@ -142,3 +162,8 @@ class Speaking:
         else:
             await peer.failed(turn, "engine-failed", "The hub could not answer")
         turn.end(Outcome.FAILED)
+
+    def _still_there(self, voice: Voice | None) -> bool:
+        """Tell whether the voice that began a reply can go on: no reply changes it halfway."""
+        tts = self._engines.tts
+        return voice is not None and (tts.has(voice.engine))

@@ -12,6 +12,7 @@ from typing import Any
 
 from hub.conversation.patience import where
 from hub.conversation.playback import Playback
+from hub.conversation.voice import Voice
 from hub.engines.base import GenerationStats
 
 _LOGGER = logging.getLogger(__name__)
@@ -150,6 +151,7 @@ class Turn:
         self.record = TurnRecord()
         self.transcript = ""
         self.playback = Playback(clock)
+        self.voice: Voice | None = None  # that speaks the reply; None before its first clause
         self._clock = clock
         self._tasks: set[asyncio.Task[Any]] = set()
         self._provisional: set[asyncio.Task[Any]] = set()  # those of the present revision

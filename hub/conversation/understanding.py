@@ -1,7 +1,7 @@
 """What somebody says, in words: whole at each pause, in drafts while they speak."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 
 from hub.config import Settings, spoken_language
@@ -11,7 +11,7 @@ from hub.conversation.partials import StablePrefix
 from hub.conversation.patience import answer_of
 from hub.conversation.stages import LOADING_PATIENCE
 from hub.conversation.wake_phrase import strip_wake_phrase
-from hub.engines.base import SpeechToText
+from hub.engines.base import SpeechToText, Transcript
 from hub.engines.supervisor import Supervised
 
 _MOST_BIAS = 400  # letters: about 100 of the 223 tokens that Whisper takes
@@ -66,15 +66,7 @@ class Understanding:
         Raises:
             EngineError: speech-to-text failed, and its supervisor knows.
         """
-        async with self._stt.lent(timeout=LOADING_PATIENCE) as stt:
-            transcript = await answer_of(
-                stt.transcribe(
-                    utterance.pcm,
-                    language=self._language,
-                    bias=self._bias,
-                ),
-                "stt",
-            )
+        transcript = await self._transcribed(utterance.pcm, self._bias)
         text = strip_wake_phrase(transcript.text, self._wake_phrase)
         verdict = judge(replace(transcript, text=text), utterance.speech_seconds)
         text, verdict = self._despite_noise(utterance, text, verdict)
@@ -87,11 +79,17 @@ class Understanding:
         Raises:
             EngineError: speech-to-text failed, and its supervisor knows.
         """
-        async with self._stt.lent(timeout=LOADING_PATIENCE) as stt:
-            transcript = await answer_of(
-                stt.transcribe(utterance.pcm, language=self._language, draft=True), "stt"
-            )
+        transcript = await self._transcribed(utterance.pcm, draft=True)
         return strip_wake_phrase(transcript.text, self._wake_phrase)
+
+    async def _transcribed(
+        self, pcm: bytes, bias: Sequence[str] = (), *, draft: bool = False
+    ) -> Transcript:
+        def work(stt: SpeechToText) -> Awaitable[Transcript]:
+            asked = stt.transcribe(pcm, language=self._language, bias=bias, draft=draft)
+            return answer_of(asked, "stt")
+
+        return await self._stt.do(work, timeout=LOADING_PATIENCE)
 
     def certain(self, text: str) -> str | None:
         """Take a newer transcript; return all that is certain now, or None if that is no more."""

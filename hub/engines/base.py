@@ -6,7 +6,7 @@ thread (`hub.engines.thread`), never on the event loop.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from protocol.audio import PcmFormat
 
@@ -44,9 +44,18 @@ class EngineUnavailable(EngineError):
 
 
 class Engine(Protocol):
-    """What all engines share."""
+    """What all engines share.
+
+    Attributes:
+        name: what it is called.
+        device: where it computes: "cpu", "cuda", or the address of another machine.
+        note: what people should know of that, for example that it fell back to the processor and
+            why; "" for nothing. It holds from `load` on.
+    """
 
     name: str
+    device: str
+    note: str
 
     async def load(self) -> None:
         """Load and warm up the model.
@@ -58,6 +67,14 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Free the model; the engine is not used again."""
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """An engine in another process or on another machine, which may go without being asked."""
+
+    async def lost(self) -> EngineError:
+        """Wait until the loaded engine is gone for good; say why. The caller closes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +175,13 @@ class Generation(Protocol):
 
 
 class LanguageModel(Engine, Protocol):
-    """Words to a reply, with a prompt cache for each room."""
+    """Words to a reply, with a prompt cache for each room.
+
+    Attributes:
+        model: the name of its model; of a server it is known from `load` on.
+    """
+
+    model: str
 
     async def prefill(
         self, room: str, messages: Sequence[Message], *, unfinished: bool = False
@@ -195,15 +218,54 @@ class LanguageModel(Engine, Protocol):
         """Drop the room's cache (a new conversation, or a room that left)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a voice speaks on this machine, as it was measured.
+
+    Args:
+        real_time_factor: seconds of computing for one second of speech; below 1 it keeps up.
+        first_audio: seconds from a text to the first of its sound.
+    """
+
+    real_time_factor: float
+    first_audio: float
+
+
 class TextToSpeech(Engine, Protocol):
-    """Words to sound."""
+    """Words to sound.
+
+    Attributes:
+        languages: that it speaks, ISO 639-1.
+        voices: their names, the default first.
+        format: of its sound; it holds from `load` on.
+        describable: whether its voices can be described in words.
+        clause_letters: how many letters a clause should have at least, and at most, to be spoken
+            well.
+        speed: how fast it is; None where that was not measured, for it is fast.
+    """
 
     languages: tuple[str, ...]
     voices: tuple[str, ...]
     format: PcmFormat
+    describable: bool
+    clause_letters: tuple[int, int]
+    speed: Speed | None
 
-    def synthesize(self, text: str, *, voice: str | None = None) -> AsyncGenerator[bytes, None]:
-        """Yield the speech of one clause in `format`, as it is made; closing it stops the work."""
+    def synthesize(
+        self, text: str, *, voice: str | None = None, description: str = ""
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the speech of one clause in `format`, as it is made; closing it stops the work.
+
+        Args:
+            text: the clause.
+            voice: one of `voices`; None for the default.
+            description: how the voice is to sound, in words; "" leaves it to the voice. Engines
+                that are not `describable` take no notice.
+
+        Raises:
+            BadInput: an unknown voice.
+            EngineError: the model failed or hangs.
+        """
 
 
 class VoiceActivityStream(Protocol):

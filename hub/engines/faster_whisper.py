@@ -1,5 +1,6 @@
 """Whisper through faster-whisper (CTranslate2)."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from hub.engines import importing
 from hub.engines.base import BadInput, EngineError, EngineUnavailable, Transcript
+from hub.engines.gpu import look, memory_text, obstacle
+from hub.engines.gpu_libraries import ctranslate2_library
 from hub.engines.thread import EngineThread
 from hub.engines.whisper_window import Hypothesis, ShortWindow, fits, hotwords, most_tokens
 from protocol.audio import SPEECH, to_float32
@@ -21,6 +24,9 @@ from protocol.audio import SPEECH, to_float32
 _LONG = 12.0  # seconds
 _LEAST = 0.1  # second; nobody says a word in less
 _TIMEOUT = 60.0  # seconds for one transcription; beyond it the engine counts as hung
+_CPU_TYPE = "int8"  # where the type that is meant for a GPU is none of the processor's
+
+_LOGGER = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -30,7 +36,8 @@ class FasterWhisper:
 
     Args:
         model: folder of a CTranslate2 Whisper model.
-        device: "cpu", "cuda" or "auto".
+        device: "cpu"; "cuda", which falls back to the processor where it must, and says so in
+            `note`; or "auto", which also takes it for right that a machine has no GPU.
         compute_type: as CTranslate2 names them, "int8" on a CPU.
         threads: CPU threads; 0 takes every core.
         beam_size: hypotheses; measured, 1 takes a sixth less time than 5, and 1 to 3 words of 100
@@ -39,6 +46,8 @@ class FasterWhisper:
     """
 
     name = "faster-whisper"
+    device = "cpu"
+    note = ""
 
     def __init__(
         self,
@@ -62,6 +71,8 @@ class FasterWhisper:
     async def load(self) -> None:
         """Load the model and transcribe one second of silence, since the first call is slow.
 
+        Where it is to compute on a GPU and cannot, it does on the processor; see `note`.
+
         Raises:
             EngineUnavailable: the library or the model is missing, or it knows English alone and
                 another language is wanted.
@@ -77,24 +88,66 @@ class FasterWhisper:
             raise EngineUnavailable(f"faster-whisper: {exc}; install the extra 'hub'") from exc
         if not self._model_path.is_dir():
             raise EngineUnavailable(f"faster-whisper: no folder {self._model_path}")
-        try:
-            model = WhisperModel(
-                str(self._model_path),
-                device=self._device,
-                compute_type=self._compute_type,
-                cpu_threads=self._threads,
-                local_files_only=True,
-            )
-        except (RuntimeError, ValueError, OSError) as exc:
-            raise EngineError(f"faster-whisper: {self._model_path} does not load: {exc}") from exc
+        model = None
+        if self._device != "cpu":
+            model = self._open_on_gpu(WhisperModel)
+        if model is None:
+            self.device = "cpu"
+            model = self._open_on_cpu(WhisperModel)
         if not model.model.is_multilingual and self.languages != ("en",):
             raise EngineUnavailable(
                 f"faster-whisper: {self._model_path} knows English alone, "
                 f"not {', '.join(self.languages)}; set stt.model"
             )
-        silence = np.zeros(SPEECH.rate, np.float32)
-        _short(model, silence, self.languages[:1], (), self._beam_size)
-        _whole(model, silence, self.languages[:1], (), self._beam_size)
+        return model
+
+    def _open_on_cpu(self, whisper: Any) -> Any:
+        """(thread) Load the model, and use it once."""
+        compute_type = self._compute_type
+        if self._device != "cpu":  # what it was told is meant for a GPU
+            import ctranslate2
+
+            known = {"default", "auto", *ctranslate2.get_supported_compute_types("cpu")}
+            compute_type = compute_type if compute_type in known else _CPU_TYPE
+        try:
+            return self._open(whisper, "cpu", compute_type)
+        except (RuntimeError, ValueError, OSError) as exc:
+            raise EngineError(f"faster-whisper: {self._model_path} does not load: {exc}") from exc
+
+    def _open_on_gpu(self, whisper: Any) -> Any:
+        """(thread) Load the model, and use it once; None where that cannot be, and `note` why."""
+        report = look()
+        if self._device == "auto" and not report.present:
+            return None
+        library = ctranslate2_library()
+        why = report.problem
+        if not why and library is not None:
+            why = obstacle(library, report.gpus[0])
+        if not why:
+            try:
+                model = self._open(whisper, "cuda", self._compute_type)
+            except (RuntimeError, ValueError, OSError) as exc:
+                why = _reason(exc)
+            else:
+                self.device = "cuda"
+                return model
+        self.note = f"on the processor, not on the GPU: {why}"
+        _LOGGER.warning("speech-to-text runs %s", self.note)
+        return None
+
+    def _open(self, whisper: Any, device: str, compute_type: str) -> Any:
+        model = whisper(
+            str(self._model_path),
+            device=device,
+            compute_type=compute_type,
+            cpu_threads=self._threads,
+            local_files_only=True,
+        )
+        if model.model.is_multilingual or self.languages == ("en",):  # or it is not used at all
+            # CUDA's libraries are loaded, and its memory is taken, when it first computes.
+            silence = np.zeros(SPEECH.rate, np.float32)
+            _short(model, silence, self.languages[:1], (), self._beam_size)
+            _whole(model, silence, self.languages[:1], (), self._beam_size)
         return model
 
     async def close(self) -> None:
@@ -145,6 +198,16 @@ class FasterWhisper:
             raise
         except Exception as exc:  # CTranslate2 has no base class of its errors
             raise EngineError(f"faster-whisper: {exc}") from exc
+
+
+def _reason(error: Exception) -> str:
+    """(thread) Say why the GPU cannot be used, and what to do."""
+    text = str(error)
+    if "out of memory" not in text.lower():
+        return f"{text}; see docs/gpu.md"
+    gpus = look().gpus
+    left = f" ({memory_text(gpus[0])})" if gpus else ""
+    return f"not enough of its memory is free{left}; see what uses it, or choose a smaller model"
 
 
 def _short(

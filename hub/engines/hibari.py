@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.engines.base import BadInput, EngineError, EngineUnavailable
+from hub.engines.base import BadInput, EngineError, EngineUnavailable, Speed
 from hub.engines.thread import EngineThread
 from protocol.audio import PcmFormat, from_float32
 
@@ -33,6 +33,11 @@ class Hibari:
     """Speaks a 2 s phrase in 30 to 100 ms on one core, a sentence at a time."""
 
     name = "hibari"
+    device = "cpu"
+    note = ""
+    describable = False
+    clause_letters = (1, 400)
+    speed: Speed | None = None  # many times faster than it has to be
     languages: tuple[str, ...] = ("en",)
     voices: tuple[str, ...] = ("heart",)
     format = PcmFormat(24000, 2, 1)
@@ -64,7 +69,9 @@ class Hibari:
         self._model = None
         await self._thread.close()
 
-    async def synthesize(self, text: str, *, voice: str | None = None) -> AsyncGenerator[bytes]:
+    async def synthesize(
+        self, text: str, *, voice: str | None = None, description: str = ""
+    ) -> AsyncGenerator[bytes]:
         """Yield the speech of `text`: first piece 0.12 s long, then pieces of 0.5 s.
 
         It begins with the first sound, and ends with a pause that suits the end of the text.

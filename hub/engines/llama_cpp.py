@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import queue
 import threading
@@ -9,8 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hub.engines.base import EngineError, EngineUnavailable, Message, Sampling
+from hub.engines.gguf import NoGguf, read_shape
+from hub.engines.gpu import Gpu, look, memory_text, obstacle
+from hub.engines.gpu_libraries import llama_library, missing_cuda
+from hub.engines.gpu_plan import llm_memory
 from hub.engines.llama_request import Beat, Request
 
+_LOGGER = logging.getLogger(__name__)
 _LOAD_TIMEOUT = 600.0
 _MAX_WAITING = 256
 
@@ -21,13 +27,16 @@ class LlamaCpp:
     Args:
         model: the GGUF file.
         threads: CPU threads; 0 takes every core (at most 8: more does not help decoding).
-        gpu_layers: layers on the GPU; 0 for none, -1 for all.
+        gpu_layers: layers on the GPU; 0 for none, -1 for all. Where they cannot be there, all are
+            computed by the processor, and `note` says why.
         context_tokens: KV cells for all rooms together.
         max_rooms: rooms whose cache is held at once.
         temperature: 0 always takes the likeliest word.
     """
 
     name = "llama-cpp"
+    device = "cpu"
+    note = ""
 
     def __init__(
         self,
@@ -39,6 +48,7 @@ class LlamaCpp:
         max_rooms: int = 8,
         temperature: float = 0.0,
     ) -> None:
+        self.model = model.name
         self._path = model
         self._threads = threads or min(os.cpu_count() or 1, 8)
         self._gpu_layers = gpu_layers
@@ -143,23 +153,74 @@ class LlamaCpp:
 
     # -- on the thread ------------------------------------------------------------------------
 
+    def _why_no_gpu(self) -> str:
+        """Say why the layers cannot be on a GPU, and what to do; "" where nothing is in the way."""
+        import llama_cpp
+
+        library = llama_library()
+        if library is None:
+            return "llama-cpp-python was built without CUDA; run make install-gpu"
+        report = look()
+        if why := report.problem or obstacle(library, report.gpus[0]):
+            return why
+        if not llama_cpp.llama_supports_gpu_offload():
+            return "llama.cpp finds no GPU that it can use; see docs/gpu.md"
+        return self._why_too_little(report.gpus)
+
+    def _why_too_little(self, gpus: Sequence[Gpu]) -> str:
+        """Say what to do where the cards have too little memory left for the model; "" else.
+
+        It is looked at before: llama.cpp ends the process where it finds out in mid-work.
+        """
+        try:
+            shape = read_shape(self._path)
+        except (NoGguf, OSError):
+            return ""  # whoever loads it knows better what is wrong
+        share = min(self._gpu_layers, shape.layers) / shape.layers if self._gpu_layers > 0 else 1.0
+        needed = round(llm_memory(shape, self._context_tokens) * share)
+        if needed <= sum(gpu.free for gpu in gpus):  # llama.cpp spreads a model over all of them
+            return ""
+        return (
+            f"it takes about {needed / 1024:.1f} GB, and of the GPU's memory are "
+            f"{memory_text(gpus[0])}; set llm.model or llm.context_tokens smaller"
+        )
+
     def _work(self, loaded: Callable[[Exception | None], None]) -> None:
         try:
+            if (library := llama_library()) is not None:
+                missing_cuda(library)  # loads them; without them the import fails, and says so
             from hub.engines.chat_prompt import Prompter
             from hub.engines.llama_context import LlamaContext
             from hub.engines.llama_schedule import Schedule
         except Exception as exc:  # it loads shared libraries, which can fail in any way
-            loaded(EngineUnavailable(f"llama.cpp: {exc}; install the extra 'hub'"))
+            todo = "run make install-gpu again" if library else "install the extra 'hub'"
+            loaded(EngineUnavailable(f"llama.cpp: {exc}; {todo}"))
             return
-        try:
-            context = LlamaContext(
+
+        def open_with(gpu_layers: int) -> LlamaContext:
+            return LlamaContext(
                 self._path,
                 context_tokens=self._context_tokens,
                 threads=self._threads,
-                gpu_layers=self._gpu_layers,
+                gpu_layers=gpu_layers,
                 max_rooms=self._max_rooms,
                 temperature=self._temperature,
             )
+
+        try:
+            why = self._why_no_gpu() if self._gpu_layers else ""
+            context = None
+            if self._gpu_layers and not why:
+                try:
+                    context = open_with(self._gpu_layers)
+                    self.device = "cuda"
+                except EngineError as exc:  # or it is no model at all, as the processor will say
+                    why = f"{str(exc).removeprefix('llama.cpp: ')}; see docs/gpu.md"
+            if context is None:
+                context = open_with(0)
+            if why:
+                self.note = f"on the processor, not on the GPU: {why}"
+                _LOGGER.warning("the language model runs %s", self.note)
             schedule = Schedule(context, Prompter(context), self._inbox, self._beat)
         except Exception as exc:  # whatever it was, the loader must hear of it
             loaded(exc if isinstance(exc, EngineError) else EngineError(f"llama.cpp: {exc}"))

@@ -30,6 +30,8 @@ class Silero:
     """One detector thread shared by all streams; a 32 ms frame takes about 0.2 ms of a core."""
 
     name = "silero"
+    device = "cpu"
+    note = ""
 
     def __init__(self) -> None:
         self._thread = EngineThread("silero")

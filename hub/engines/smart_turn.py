@@ -32,6 +32,8 @@ class SmartTurn:
     """
 
     name = "smart-turn"
+    device = "cpu"
+    note = ""
 
     def __init__(self, model: Path) -> None:
         self._path = model

@@ -3,19 +3,28 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 from typing import Generic, TypeVar
 
-from hub.engines.base import BadInput, Engine, EngineBusy, EngineError, EngineUnavailable
+from hub.engines.base import (
+    BadInput,
+    Elsewhere,
+    Engine,
+    EngineBusy,
+    EngineError,
+    EngineUnavailable,
+)
 
 _LOGGER = logging.getLogger(__name__)
 _FIRST_RETRY = 0.5  # seconds
 _LONGEST_RETRY = 60.0
+_WELL = 30.0  # seconds after which one that works is no part of a series of failures
 _CLOSE_TIMEOUT = 15.0
 
 E = TypeVar("E", bound=Engine)
+T = TypeVar("T")
 
 
 class EngineState(Enum):
@@ -52,7 +61,9 @@ class Supervised(Generic[E]):
         self._engine: E | None = None
         self._replaced: list[E] = []  # that are to be closed before another one is loaded
         self._changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None  # loads, then watches
+        self._ready_since = 0.0  # on the monotonic clock
+        self._pause = 0.0  # seconds before the next one is loaded
 
     def start(self) -> None:
         """Begin to load; returns at once."""
@@ -68,6 +79,14 @@ class Supervised(Generic[E]):
         """The loaded engine, if there is one at the moment."""
         return self._engine
 
+    def has(self, engine: E) -> bool:
+        """Tell whether this very engine is loaded, and not reported as failed."""
+        return engine is self._engine
+
+    def other(self, engine: E) -> E | None:
+        """Return an engine that works, other than this one; None where there is none."""
+        return None if self.current is engine else self.current
+
     async def get(self, *, timeout: float) -> E:
         """Return the loaded engine, waiting at most `timeout` seconds while it loads.
 
@@ -79,11 +98,19 @@ class Supervised(Generic[E]):
                 while self._engine is None:
                     if self.state is EngineState.FAILED:
                         raise EngineUnavailable(self.reason)
-                    self._changed.clear()
-                    await self._changed.wait()
+                    await self.news()
         except TimeoutError:
             raise EngineUnavailable(f"{self.role} is still loading") from None
         return self._engine
+
+    def share_news(self, other: "Supervised[E]") -> None:
+        """Tell those who wait for `other`, too, when something changes; before either starts."""
+        self._changed = other._changed
+
+    async def news(self) -> None:
+        """Wait until something changes; for as long as the caller does."""
+        self._changed.clear()
+        await self._changed.wait()
 
     def failed(self, engine: E, error: BaseException) -> None:
         """Take a report that `engine` raised or hung; a fresh one replaces it."""
@@ -94,17 +121,27 @@ class Supervised(Generic[E]):
         self._engine = None
         self.state, self.reason = EngineState.LOADING, str(error)
         self._replaced.append(engine)
-        self._task = asyncio.create_task(self._load(), name=f"load {self.role}")
+        lived = time.monotonic() - self._ready_since
+        self._pause = min(max(2 * self._pause, _FIRST_RETRY), _LONGEST_RETRY) * (lived < _WELL)
+        self._again()
 
     def renew(self) -> None:
         """Load a fresh engine instead of this one: what it is made of has changed."""
-        if (before := self._task) is None:
+        if self._task is None:
             return  # it has not begun
-        before.cancel()
         if self._engine is not None:
             self._replaced.append(self._engine)
             self._engine = None
+        self._pause = 0.0
         self._set(EngineState.LOADING, "")
+        self._again()
+
+    def _again(self) -> None:
+        """Load anew, once what loads or watches at the moment has ended."""
+        assert self._task is not None
+        before: asyncio.Task[None] = self._task
+        if asyncio.current_task() is not before:  # else it ends by itself
+            before.cancel()
         self._task = asyncio.create_task(self._load_after(before), name=f"load {self.role}")
 
     async def _load_after(self, before: asyncio.Task[None]) -> None:
@@ -118,9 +155,34 @@ class Supervised(Generic[E]):
     async def lent(self, *, timeout: float) -> AsyncIterator[E]:
         """Lend the loaded engine, waiting as `get` does; what it raises meanwhile is reported."""
         engine = await self.get(timeout=timeout)
+        with self.using(engine):
+            yield engine
+
+    async def do(self, work: Callable[[E], Awaitable[T]], *, timeout: float) -> T:
+        """Return what `work` makes with the loaded engine, waiting for that as `get` does.
+
+        Where the engine fails and another one works, that one does it all again.
+
+        Raises:
+            EngineUnavailable: there is no engine, and none in time.
+            EngineError: as `work` raises it.
+        """
+        engine = await self.get(timeout=timeout)
+        try:
+            with self.using(engine):
+                return await work(engine)
+        except EngineError:
+            if self.has(engine) or (other := self.current) is None:
+                raise
+        with self.using(other):
+            return await work(other)
+
+    @contextmanager
+    def using(self, engine: E) -> Iterator[None]:
+        """Count that `engine` is used, and take what it raises meanwhile as a report."""
         self.in_use += 1
         try:
-            yield engine
+            yield
         except EngineError as exc:
             self.failed(engine, exc)
             raise
@@ -145,10 +207,11 @@ class Supervised(Generic[E]):
 
     async def _load(self) -> None:
         await self._close_replaced()
+        await asyncio.sleep(self._pause)
         delay = _FIRST_RETRY
+        engine: E | None = None
         while True:
-            began = time.monotonic()
-            engine: E | None = None
+            began, engine = time.monotonic(), None
             try:
                 engine = await self._make()
                 await engine.load()
@@ -167,12 +230,18 @@ class Supervised(Generic[E]):
                 raise
             else:
                 self._engine = engine
+                self._ready_since = time.monotonic()
                 self.load_seconds = time.monotonic() - began
                 self._set(EngineState.READY, "")
                 _LOGGER.info("%s ready: %s in %.1f s", self.role, engine.name, self.load_seconds)
-                return
+                if engine.note:
+                    _LOGGER.warning("%s: %s", self.role, engine.note)
+                break
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_RETRY)
+        if isinstance(engine, Elsewhere):
+            # For as long as it is there; whoever stops or replaces it cancels this.
+            self.failed(engine, await engine.lost())
 
     def _set(self, state: EngineState, reason: str) -> None:
         self.state, self.reason = state, reason

@@ -73,6 +73,8 @@ class WakeWords:
     """
 
     name = "wake words"
+    device = "cpu"
+    note = ""
 
     def __init__(self, settings: WakeSettings) -> None:
         self._settings = settings

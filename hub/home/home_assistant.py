@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.config import Settings
 from hub.conversation.requests import is_making_up, needs_of
-from hub.engines.registry import llm_model
+from hub.engines.choices import llm_model
 from hub.home.base import Command, HomeError, Place
 from hub.home.exposed import Exposed
 from hub.home.home_assistant_api import Api, NoAnswer, NotReached, Refused, read_token
@@ -48,19 +48,33 @@ class HomeAssistant:
     Args:
         settings: the hub's.
         watch: told what is wrong with the connection, "" for nothing, each time that it was tried.
+        model: returns the name of the language model that works at the moment; None goes by the
+            settings.
     """
 
-    def __init__(self, settings: Settings, watch: Callable[[str], object] = lambda _: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        watch: Callable[[str], object] = lambda _: None,
+        model: Callable[[], str] | None = None,
+    ) -> None:
         self._watch = watch
+        self._model = model or (lambda: llm_model(settings.llm))
         self.exposed = Exposed()
         self.trouble = ""  # what is wrong with the connection, for people; "" for nothing
         self._settings = settings.home_assistant
         self._language = settings.language
-        self._control = _may_control(settings)
         self._api: Api | None = None
         self._link: Link | None = None
         self._refused = False
         self._sentences: HomeSentences | None = None
+
+    def _may_control(self) -> bool:
+        """Say whether the language model may switch things."""
+        if self._settings.control != "auto":
+            return self._settings.control == "on"
+        name = self._model().lower()  # of a server it may be Qwen2.5-0.5B-Instruct
+        return not any(size in name for size in _TOO_SMALL)
 
     @property
     def asks(self) -> bool:
@@ -140,7 +154,7 @@ class HomeAssistant:
 
         Pure. None where the sentence is hardly about the home, or the model is not to do anything.
         """
-        if not self._control or self._language != "en":
+        if not self._may_control() or self._language != "en":
             return None
         return toolbox_for(text, self.exposed, place.room, self._service)
 
@@ -236,14 +250,6 @@ class HomeAssistant:
             _LOGGER.info("home assistant: connected")
         self.trouble = trouble
         self._watch(trouble)
-
-
-def _may_control(settings: Settings) -> bool:
-    """Say whether the language model may switch things."""
-    control = settings.home_assistant.control
-    if control == "auto":
-        return not any(size in llm_model(settings.llm) for size in _TOO_SMALL)
-    return control == "on"
 
 
 async def check(settings: Settings) -> tuple[bool, str]:

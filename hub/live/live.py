@@ -131,6 +131,7 @@ class Live:
         self._look = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._engines: list[EngineView] = []
+        self._settings: list[SettingView] = []
         self._timers: list[tuple[object, ...]] = []
         self._hub: HubView | None = None
 
@@ -178,6 +179,10 @@ class Live:
     def rooms(self) -> list[RoomView]:
         """Return all rooms, by name."""
         return [room.view() for _, room in sorted(self._rooms.items())]
+
+    def engines(self) -> list[EngineView]:
+        """Return all engines, in the order in which a turn meets them."""
+        return self._told.engines()
 
     def turn(self, turn: str) -> TurnView | None:
         """Return one of the last turns; None where it is none of them."""
@@ -281,7 +286,8 @@ class Live:
     def settings_changed(self) -> None:
         """Say that settings were changed."""
         if self._subscriptions:
-            self._tell(SettingsChanged(time.time(), self._told.settings()))
+            self._settings = self._told.settings()
+            self._tell(SettingsChanged(time.time(), self._settings))
 
     def erased(self) -> None:
         """Show no turn any more that is over."""
@@ -352,6 +358,10 @@ class Live:
                 if engine not in self._engines:
                     self._tell(EngineChanged(time.time(), engine))
             self._engines = engines
+            # A voice that was loaded says what can be chosen of it.
+            if (settings := self._told.settings()) != self._settings:
+                self._settings = settings
+                self._tell(SettingsChanged(time.time(), settings))
         timers = self._told.timers()
         # What is left changes all the time, and everybody can count.
         fixed: list[tuple[object, ...]] = [

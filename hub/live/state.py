@@ -133,20 +133,38 @@ class RoomView(msgspec.Struct, frozen=True):
     controls: list[str] = []
 
 
+class EngineSpeed(msgspec.Struct, frozen=True):
+    """How fast a voice speaks, as it was measured.
+
+    Args:
+        real_time_factor: seconds of computing for one second of speech; below 1 it keeps up.
+        first_audio: seconds from a text to the first of its sound.
+    """
+
+    real_time_factor: float
+    first_audio: float
+
+
 class EngineView(msgspec.Struct, frozen=True):
-    """One engine.
+    """One engine. A role may have two: the one that was chosen, and its stand-in.
 
     Args:
         role: "vad", "stt", "turn", "llm", "tts" or "wake".
         name: the engine and its model, in words.
         state: where it stands.
-        reason: why it failed or loads anew; "" otherwise.
+        reason: why it failed or loads anew, or why it is loaded and not used; "" otherwise.
         todo: what to do about that; "" where nothing need be done.
-        device: where it runs: "cpu", "cuda", or another machine's address.
+        device: where it runs: "cpu", "cuda", or another machine's address; "" until that is known.
         load_seconds: how long it took to load.
         restarts: how often it was replaced.
         in_use: how many have it lent at the moment.
-        needed: whether a turn cannot do without it.
+        needed: whether a turn cannot do without an engine of this role.
+        note: what people should know of where it runs, as that it fell back to the processor, and
+            why; "" for nothing.
+        standby: whether it is the stand-in, which works while the other one cannot.
+        active: whether it is the engine of its role that works now, or would; of two both, where
+            one has more to do than it keeps up with.
+        speed: how fast it speaks; null where that was not measured.
     """
 
     role: str
@@ -159,6 +177,10 @@ class EngineView(msgspec.Struct, frozen=True):
     restarts: int
     in_use: int
     needed: bool
+    note: str = ""
+    standby: bool = False
+    active: bool = True
+    speed: EngineSpeed | None = None
 
 
 class TimerView(msgspec.Struct, frozen=True):
@@ -198,6 +220,7 @@ class SettingView(msgspec.Struct, frozen=True):
         most: the largest number, or the longest text in letters; null where there is no bound.
         available: whether the engines that run can do it at all.
         hint: what it does, in a sentence.
+        example: of what may be written there; "" for none.
     """
 
     key: str
@@ -209,6 +232,7 @@ class SettingView(msgspec.Struct, frozen=True):
     most: float | None = None
     available: bool = True
     hint: str = ""
+    example: str = ""
 
 
 class HubView(msgspec.Struct, frozen=True):

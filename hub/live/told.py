@@ -7,14 +7,17 @@ from typing import Any
 from hub.adjust import Adjustments
 from hub.config import Settings
 from hub.conversation.stages import Engines
-from hub.engines.base import WakeWord
-from hub.engines.registry import llm_model, public_name, stt_model
+from hub.engines.base import Engine, Speed, WakeWord
+from hub.engines.choices import stand_in
+from hub.engines.stand_in import Backed
 from hub.engines.supervisor import EngineState, Supervised
 from hub.home.timers import Timers
-from hub.live.state import EngineView, HubView, SettingView, TimerView, TurnSound
+from hub.live.names import named
+from hub.live.state import EngineSpeed, EngineView, HubView, SettingView, TimerView, TurnSound
 from hub.recordings import Recordings
 from hub.store import Store
 
+_CHOSEN = ("stt", "llm", "tts")  # roles whose engine may have a stand-in
 _SEE_LOG = "The hub's log says more; it is tried again by itself."
 
 
@@ -50,12 +53,12 @@ class HubTold:
         self._recordings = recordings
         self._started = time.time()
         self._version = version("parlour")
-        self._names = {  # until they are loaded
-            "stt": stt_model(settings),
-            "llm": llm_model(settings.llm),
-            "tts": settings.tts.engine,
-            "turn": settings.turn.model,
-        }
+        roles = (*_CHOSEN, "vad", "turn", "wake")
+        self._names = {(role, False): named(role, settings) for role in roles}
+        self._needed = {engine.role for engine in engines.needed}
+        for role in _CHOSEN:
+            if (others := stand_in(role, settings)) is not None:
+                self._names[role, True] = named(role, others)
 
     def hub(self) -> HubView:
         """Return the hub's own state."""
@@ -71,7 +74,7 @@ class HubTold:
         )
 
     def engines(self) -> list[EngineView]:
-        """Return all engines, in the order in which a turn meets them."""
+        """Return all engines, in the order in which a turn meets them; stand-ins behind theirs."""
         engines = self._engines
         turn = (engines.turn,) if engines.turn is not None else ()
         every: tuple[Supervised[Any], ...] = (
@@ -82,36 +85,63 @@ class HubTold:
             engines.tts,
             self._wake,
         )
-        return [self._engine(engine) for engine in every if engine.started]
+        return [view for engine in every if engine.started for view in self._views(engine)]
 
-    def _engine(self, engine: Supervised[Any]) -> EngineView:
-        loaded = engine.current
-        role = engine.role
+    def _views(self, engine: Supervised[Any]) -> list[EngineView]:
+        if not isinstance(engine, Backed):
+            return [self._view(engine.role, engine, engine.current)]
+        own, other = engine.own, engine.stand_in
+        works = engine.current
+        # One that has as much to do as it can keep up with is none the less at work.
+        active = works is own or (own is not None and engine.in_use > 0)
+        stands_in = other.in_use > 0 or (works is not None and not active)
+        unfit = "" if active else engine.unfit
+        return [
+            self._view(engine.role, engine, own, unfit=unfit, active=active),
+            self._view(engine.role, other, other.current, standby=True, active=stands_in),
+        ]
+
+    def _view(
+        self,
+        role: str,
+        engine: Supervised[Any],
+        loaded: Engine | None,
+        *,
+        standby: bool = False,
+        unfit: str = "",
+        active: bool = True,
+    ) -> EngineView:
+        """Return one engine as it is.
+
+        Args:
+            role: its role.
+            engine: it, as it is watched over.
+            loaded: itself, where it is loaded.
+            standby: whether it is the stand-in.
+            unfit: why it is not used although it is loaded.
+            active: whether it is the one of its role that works now.
+        """
+        name = self._names[role, standby]
+        speed: Speed | None = getattr(loaded, "speed", None)
         return EngineView(
             role=role,
-            name=self._name(role, loaded.name if loaded is not None else ""),
+            name=name.told(loaded.name if loaded is not None else "") or role,
             state=engine.state.value,
-            reason=engine.reason,
+            reason=engine.reason or unfit,
             todo=_SEE_LOG if engine.state is EngineState.FAILED else "",
-            device=self._device(role),
+            device=name.where(loaded.device if loaded is not None else None),
             load_seconds=round(engine.load_seconds, 2),
             restarts=engine.restarts,
             in_use=engine.in_use,
-            needed=engine in self._engines.needed,
+            needed=role in self._needed,
+            note=loaded.note if loaded is not None else "",
+            standby=standby,
+            active=active,
+            # (rounded, for each difference is told)
+            speed=EngineSpeed(round(speed.real_time_factor, 2), round(speed.first_audio, 2))
+            if speed is not None
+            else None,
         )
-
-    def _name(self, role: str, engine: str) -> str:
-        """Say which engine and model it is, as far as is known."""
-        model = public_name(self._names.get(role, ""))
-        return " · ".join(dict.fromkeys(filter(None, (engine, model)))) or role
-
-    def _device(self, role: str) -> str:
-        if role == "stt":
-            return self._settings.stt.device
-        if role == "llm":
-            layers = self._settings.llm.gpu_layers
-            return "cpu" if not layers else "gpu" if layers < 0 else f"gpu ({layers} layers)"
-        return "cpu"
 
     def timers(self) -> list[TimerView]:
         """Return all timers, the one that ends first at the front."""

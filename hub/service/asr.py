@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +20,7 @@ from hub.conversation.partials import Told
 from hub.conversation.patience import activity_of, answer_of
 from hub.conversation.pipeline import Engines
 from hub.conversation.understanding import bias_of
-from hub.engines.base import VAD_FRAME_BYTES, Transcript
+from hub.engines.base import VAD_FRAME_BYTES, SpeechToText, Transcript
 from hub.service.early import SPEECH_THRESHOLD, Command, Early
 from hub.service.ending import Ending, Manners
 from hub.service.request import (
@@ -239,18 +239,18 @@ class Transcriber:
 
     async def _transcript(self, pcm: bytes, draft: bool, *, options: Options) -> Transcript:
         """Transcribe, after those who asked before."""
+
+        def work(stt: SpeechToText) -> Awaitable[Transcript]:
+            asked = stt.transcribe(pcm, language=options.language, bias=options.bias, draft=draft)
+            return answer_of(asked, "stt", timeout=_PATIENCE)
+
         try:
             async with asyncio.timeout(_TURN_PATIENCE):
                 await self._turns.acquire()
         except TimeoutError:
             raise RequestError("engine-busy", "too much to transcribe for others") from None
         try:
-            async with self._engines.stt.lent(timeout=LOADING_PATIENCE) as stt:
-                return await answer_of(
-                    stt.transcribe(pcm, language=options.language, bias=options.bias, draft=draft),
-                    "stt",
-                    timeout=_PATIENCE,
-                )
+            return await self._engines.stt.do(work, timeout=LOADING_PATIENCE)
         finally:
             self._turns.release()
 

@@ -1,10 +1,16 @@
-"""What the service port offers, in Wyoming's words: known from settings, without any engine."""
+"""What the service port offers, in Wyoming's words: known from settings, without any engine.
+
+A voice that is loaded says more of itself, with facts of ours (`protocol.engine_keys`), too: the
+hub may be another hub's voice.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
+import msgspec
+from wyoming.event import Event
 from wyoming.info import (
     AsrModel,
     AsrProgram,
@@ -19,17 +25,18 @@ from wyoming.info import (
 )
 
 from hub.config import Settings
-from hub.engines.base import WakeWordModel
-from hub.engines.registry import (
+from hub.engines.base import TextToSpeech, WakeWordModel
+from hub.engines.choices import (
     EngineSpec,
     llm_model,
     public_name,
     spec_of,
     stt_languages,
     stt_model,
-    tts_voices,
     wake_models,
 )
+from hub.service.voices import languages, voices
+from protocol.engine_keys import FACTS, VoiceFacts
 
 _PARLOUR = "parlour"
 
@@ -39,20 +46,45 @@ class Offer:
     """What may be asked for; the default first.
 
     Args:
-        info: the answer to `describe`.
+        settings: the hub's.
+        info: the answer to `describe` while no voice is loaded.
         stt_models: names that `transcribe` may have; the program's too.
         stt_languages: that are heard.
-        tts_voices: names that `synthesize` may have.
-        tts_languages: that are spoken.
         wake_programs: names of programs that listen for wake words.
     """
 
+    settings: Settings
     info: Info
     stt_models: tuple[str, ...]
     stt_languages: tuple[str, ...]
-    tts_voices: tuple[str, ...]
-    tts_languages: tuple[str, ...]
     wake_programs: tuple[str, ...]
+
+    def told(self, tts: TextToSpeech | None) -> Event:
+        """Return the answer to `describe`.
+
+        Args:
+            tts: the engine that the settings choose; None where it is not loaded.
+        """
+        if tts is None:
+            return self.info.event()
+        (program,) = self.info.tts
+        speaks = list(languages(tts, self.settings))
+        there = [
+            replace(program.voices[0], name=name, description=f"Voice {name!r}", languages=speaks)
+            for name in voices(tts, self.settings)
+        ]
+        event = replace(self.info, tts=[replace(program, voices=there)]).event()
+        speed = tts.speed
+        facts = VoiceFacts(
+            describable=tts.describable,
+            clause_letters=tts.clause_letters,
+            device=tts.device,
+            note=tts.note,
+            real_time_factor=speed.real_time_factor if speed is not None else None,
+            first_audio=speed.first_audio if speed is not None else None,
+        )
+        event.data["tts"][0][FACTS] = msgspec.to_builtins(facts)
+        return event
 
     def programs(self) -> set[str]:
         """Return the names that `select-program` may have."""
@@ -69,7 +101,7 @@ def offer_of(settings: Settings) -> Offer:
         ConfigError: an engine or a wake word that does not exist, or no model for the language.
     """
     stt, tts = spec_of("stt", settings.stt.engine), spec_of("tts", settings.tts.engine)
-    languages, model, voices = stt_languages(settings), stt_model(settings), tts_voices(settings)
+    heard, model, spoken = stt_languages(settings), stt_model(settings), languages(None, settings)
     by_program: dict[str, list[WakeWordModel]] = {}
     for wake_model in wake_models(settings):
         by_program.setdefault(wake_model.program, []).append(wake_model)
@@ -79,8 +111,8 @@ def offer_of(settings: Settings) -> Offer:
                 **_of_engine(stt, "Speech-to-text on this hub"),
                 models=[
                     AsrModel(
-                        **_part(stt, public_name(model), f"Whisper, {', '.join(languages)}"),
-                        languages=list(languages),
+                        **_part(stt, public_name(model), f"{_kind(stt)}, {', '.join(heard)}"),
+                        languages=list(heard),
                     )
                 ],
                 supports_transcript_streaming=True,
@@ -95,8 +127,8 @@ def offer_of(settings: Settings) -> Offer:
             TtsProgram(
                 **_of_engine(tts, "Text-to-speech on this hub"),
                 voices=[
-                    TtsVoice(**_part(tts, voice, f"Voice {voice!r}"), languages=list(tts.languages))
-                    for voice in voices
+                    TtsVoice(**_part(tts, voice, f"Voice {voice!r}"), languages=list(spoken))
+                    for voice in voices(None, settings)
                 ],
                 supports_synthesize_streaming=True,
             )
@@ -107,11 +139,10 @@ def offer_of(settings: Settings) -> Offer:
         ],
     )
     return Offer(
+        settings=settings,
         info=info,
         stt_models=(public_name(model), stt.name),
-        stt_languages=languages,
-        tts_voices=voices,
-        tts_languages=tts.languages,
+        stt_languages=heard,
         wake_programs=tuple(by_program),
     )
 
@@ -153,14 +184,20 @@ def _part(spec: EngineSpec, name: str, description: str) -> dict[str, Any]:
     """What every artefact has."""
     return {
         "name": name,
-        "attribution": Attribution(name=spec.maker, url=spec.url),
+        "attribution": Attribution(name=spec.maker or "Another server", url=spec.url),
         "installed": True,
         "description": description,
         "version": _version(spec.package),
     }
 
 
+def _kind(stt: EngineSpec) -> str:
+    return "Whisper" if stt.package else "Another server"
+
+
 def _version(package: str) -> str | None:
+    if not package:
+        return None  # another server's
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

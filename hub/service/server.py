@@ -14,6 +14,7 @@ from hub.service.handle import Answerer
 from hub.service.info import offer_of
 from hub.service.session import Services, Session
 from hub.service.tts import Speaker
+from hub.service.voices import chosen
 from hub.service.wake import WakeListener
 from protocol.access import allow_list, is_local
 from protocol.connection import Connection, Limits
@@ -70,8 +71,9 @@ class ServiceServer:
         offer = await asyncio.to_thread(offer_of, settings)
         services = Services(
             offer,
+            lambda: chosen(self._engines.tts),
             Transcriber(self._engines, offer.stt_languages, offer.stt_models, settings.turn),
-            Speaker(self._engines, offer.tts_languages, offer.tts_voices, settings.language),
+            Speaker(self._engines, settings),
             Answerer(self._engines, self._rooms, settings.language),
             WakeListener(self._wake),
             settings.service.endpointing,

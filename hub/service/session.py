@@ -3,12 +3,19 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 
 from wyoming.error import Error
 from wyoming.event import Event
 
 from hub.conversation.patience import where
-from hub.engines.base import BadInput, EngineBusy, EngineError, EngineUnavailable
+from hub.engines.base import (
+    BadInput,
+    EngineBusy,
+    EngineError,
+    EngineUnavailable,
+    TextToSpeech,
+)
 from hub.engines.thread import client
 from hub.service.asr import Transcriber, Transcription
 from hub.service.ending import KNOWING, UNKNOWING, Manners
@@ -44,6 +51,7 @@ class Services:
 
     Args:
         offer: what may be asked for.
+        tts: returns the engine that the settings choose for it, where it is loaded.
         transcriber: serves `transcribe`.
         speaker: serves `synthesize`.
         answerer: serves `transcript`.
@@ -54,13 +62,15 @@ class Services:
     def __init__(
         self,
         offer: Offer,
+        tts: Callable[[], TextToSpeech | None],
         transcriber: Transcriber,
         speaker: Speaker,
         answerer: Answerer,
         listener: WakeListener,
         endpointing: bool,
     ) -> None:
-        self.info = offer.info.event()
+        self._offer = offer
+        self._tts = tts
         self.programs = offer.programs()
         self.wake_programs = offer.wake_programs
         self.transcriber = transcriber
@@ -69,6 +79,10 @@ class Services:
         self.listener = listener
         self._endpointing = endpointing
         self._knowing: dict[str | None, None] = {}  # hosts that have read `info`
+
+    def info(self) -> Event:
+        """Return the answer to `describe`."""
+        return self._offer.told(self._tts())
 
     def told(self, host: str | None) -> None:
         """Note that a host has read our `info`."""
@@ -192,7 +206,7 @@ class Session:
         services, write = self._services, self._connection.write
         match event.type:
             case "describe":
-                await write(services.info)
+                await write(services.info())
                 services.told(self._connection.host)
             case "select-program":
                 self._select(text_in(event, "name", most=200))

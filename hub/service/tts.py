@@ -1,16 +1,19 @@
 """`synthesize` and its streaming variant: words to sound, a sentence at a time."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 from wyoming.tts import SynthesizeStopped
 
+from hub.config import Settings
 from hub.conversation.clauses import ClauseSplitter
 from hub.conversation.patience import pieces_of
 from hub.conversation.pipeline import Engines
 from hub.conversation.speakable import Speakable
+from hub.conversation.voice import Voice
 from hub.service.feed import Feed
 from hub.service.request import (
     LOADING_PATIENCE,
@@ -21,31 +24,42 @@ from hub.service.request import (
     optional_text,
     text_in,
 )
-from protocol.audio import PcmFormat
+from hub.service.voices import check_voice, chosen, languages, voice_for, voices
 from protocol.connection import MalformedFrame
+from protocol.engine_keys import DESCRIPTION
 
 _PIECE = 500  # letters of a long text that are looked at without a break
 _MOST_WAITING = 2000  # letters of streamed text; then the peer is not read until some are spoken
+MOST_DESCRIPTION = 1000  # letters, as of `tts.description`
 _TEXT_TIMEOUT = 120.0  # seconds between two pieces of streamed text: a language model writes them
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a text is to be spoken, as far as a request says.
+
+    Args:
+        voice: one of the engine's voices; "" for the configured one.
+        description: how it is to sound, in words; "" as configured.
+        language: of the text; "" for the hub's.
+    """
+
+    voice: str = ""
+    description: str = ""
+    language: str = ""
+
+
 class Speaker:
-    """Speaks for all connections.
+    """Speaks for all who ask.
 
     Args:
         engines: the hub's.
-        languages: those of the voices.
-        voices: the names of the voices, the default first.
-        language: that the texts are in.
+        settings: the hub's, as they hold at each request.
     """
 
-    def __init__(
-        self, engines: Engines, languages: Sequence[str], voices: Sequence[str], language: str
-    ) -> None:
+    def __init__(self, engines: Engines, settings: Settings) -> None:
         self._engines = engines
-        self._languages = languages
-        self._voices = voices
-        self._language = language
+        self._settings = settings
 
     def request(self, event: Event, write: Write) -> "Speech":
         """Return the request that a `synthesize` or a `synthesize-start` begins.
@@ -54,58 +68,73 @@ class Speaker:
             MalformedFrame: it is not as Wyoming has it.
             RequestError: no such voice or language, a format that is not plain text, or too long.
         """
-        voice = self._voice(event)
+        asked = self._asked(event)
         text_format = optional_text(event, "text_format", most=200)
         if text_format not in (None, "", "text"):
             raise RequestError("unsupported-format", "only plain text is spoken here")
         if event.type == "synthesize-start":
-            return Speech(self, None, voice, write)
-        return Speech(self, text_in(event, "text"), voice, write)
+            return Speech(self, None, asked, write)
+        return Speech(self, text_in(event, "text"), asked, write)
 
-    def _voice(self, event: Event) -> str:
+    def _asked(self, event: Event) -> Asked:
+        description = optional_text(event, DESCRIPTION, most=MOST_DESCRIPTION) or ""
         voice = event.data.get("voice")
         if voice is None:
-            return self._voices[0]
+            return Asked(description=description)
         if not isinstance(voice, dict):
             raise MalformedFrame(f"{event.type}: voice is no object")
-        asked = Event(f"{event.type}: voice", voice)
-        check_language(optional_text(asked, "language", most=200), self._languages)
-        name = optional_text(asked, "name", most=200)
-        if name and name not in self._voices:
-            raise RequestError(
-                "unknown-voice", f"no voice {name!r} here, only: {', '.join(self._voices)}"
-            )
-        if optional_text(asked, "speaker", most=200):
-            raise RequestError("unknown-voice", f"{name or self._voices[0]} has no speakers")
-        return name or self._voices[0]
+        about = Event(f"{event.type}: voice", voice)
+        tts, settings = self._engines.tts, self._settings
+        language = optional_text(about, "language", most=200)
+        if language:
+            language = check_language(language, languages(chosen(tts), settings))
+        if name := optional_text(about, "name", most=200):
+            check_voice(name, tts, settings)
+        if optional_text(about, "speaker", most=200):
+            name = name or voices(chosen(tts), settings)[0]
+            raise RequestError("unknown-voice", f"{name} has no speakers")
+        return Asked(name or "", description, language or "")
 
-    async def say(self, text: AsyncIterator[str], voice: str, write: Write) -> None:
-        """Send the speech of `text`, each sentence as soon as it is whole; all in one format."""
-        form = (await self._engines.tts.get(timeout=LOADING_PATIENCE)).format
+    async def voice(self, asked: Asked) -> Voice:
+        """Return what will speak a text, from its first word to its last.
+
+        Raises:
+            EngineUnavailable: no voice is there.
+            RequestError: no such voice.
+        """
+        tts, settings = self._engines.tts, self._settings
+        engine = await tts.get(timeout=LOADING_PATIENCE)
+        return voice_for(engine, tts, settings, asked.voice, asked.description, asked.language)
+
+    async def say(self, text: AsyncIterator[str], asked: Asked, write: Write) -> None:
+        """Send the speech of `text`, each sentence as soon as it is whole; all in one voice."""
+        voice = await self.voice(asked)
+        form = voice.engine.format
         await write(AudioStart(rate=form.rate, width=form.width, channels=form.channels))
-        async with aclosing(self.speech(text, voice, form)) as pieces:
+        async with aclosing(self.speech(text, voice)) as pieces:
             async for pcm in pieces:
                 await write(AudioChunk(form.rate, form.width, form.channels, pcm))
         await write(AudioStop())
 
-    async def speech(
-        self, text: AsyncIterator[str], voice: str, form: PcmFormat
-    ) -> AsyncGenerator[bytes]:
-        """Yield the speech of `text` in `form`, each sentence as soon as it is whole.
+    async def speech(self, text: AsyncIterator[str], voice: Voice) -> AsyncGenerator[bytes]:
+        """Yield the speech of `text` in a voice's format, each sentence as soon as it is whole.
 
         Raises:
-            EngineError: the voice failed, or is not there.
-            RequestError: it has another format by now.
+            EngineError: the voice failed, or is not there any more.
         """
-        async with aclosing(self._sentences(text)) as sentences:
+        least = voice.engine.clause_letters[0]
+        async with aclosing(self._sentences(text, least)) as sentences:
             async for words in sentences:
-                async with aclosing(self._spoken(words, voice, form)) as pieces:
-                    async for pcm in pieces:
-                        yield pcm
+                with self._engines.tts.using(voice.engine):
+                    async with aclosing(pieces_of(voice.say(words), "tts")) as pieces:
+                        async for pcm in pieces:
+                            if pcm:
+                                yield pcm
 
-    async def _sentences(self, text: AsyncIterator[str]) -> AsyncGenerator[str]:
-        """Yield what is to be said, a sentence at a time."""
-        splitter, speakable = ClauseSplitter(quick_start=False), Speakable(self._language)
+    async def _sentences(self, text: AsyncIterator[str], least: int) -> AsyncGenerator[str]:
+        """Yield what is to be said, a sentence at a time; those of fewer letters with the next."""
+        splitter = ClauseSplitter(quick_start=False, least=least)
+        speakable = Speakable(self._settings.language)
         async for much in text:
             # A bit at a time: reading all of a long text at once would hold up the loop.
             for at in range(0, len(much), _PIECE):
@@ -116,15 +145,6 @@ class Speaker:
             if words := speakable.push(sentence):
                 yield words
 
-    async def _spoken(self, words: str, voice: str, form: PcmFormat) -> AsyncGenerator[bytes]:
-        async with self._engines.tts.lent(timeout=LOADING_PATIENCE) as tts:
-            if tts.format != form:
-                raise RequestError("engine-failed", "the voice changed in mid-text")
-            async with aclosing(pieces_of(tts.synthesize(words, voice=voice), "tts")) as pieces:
-                async for pcm in pieces:
-                    if pcm:
-                        yield pcm
-
 
 class Speech:
     """One text to speak.
@@ -132,14 +152,14 @@ class Speech:
     Args:
         speaker: does the work.
         text: what is to be said; None where it comes in pieces.
-        voice: the name of the voice.
+        asked: how it is to be spoken.
         write: sends to the peer.
     """
 
-    def __init__(self, speaker: Speaker, text: str | None, voice: str, write: Write) -> None:
+    def __init__(self, speaker: Speaker, text: str | None, asked: Asked, write: Write) -> None:
         self._speaker = speaker
         self._text = text
-        self._voice = voice
+        self._asked = asked
         self._write = write
         self._pieces: Feed[str] = Feed("", _MOST_WAITING, _TEXT_TIMEOUT, "text")
         self._taken = 0  # letters
@@ -164,6 +184,6 @@ class Speech:
         if self._text is not None:
             await self._pieces.put(self._text)
             self.end()
-        await self._speaker.say(self._pieces, self._voice, self._write)
+        await self._speaker.say(self._pieces, self._asked, self._write)
         if self._text is None:
             await self._write(SynthesizeStopped())

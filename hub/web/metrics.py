@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from hub.conversation.turn import Mark, Turn
 from hub.engines.supervisor import EngineState
+from hub.live.state import EngineView
 from hub.web.errors import Later
 from hub.web.guard import Handler, is_websocket, template_of
 from hub.web.openapi import Call, Content, Endpoint, served
@@ -180,25 +181,41 @@ class _State(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the figures."""
         parts = self._parts
-        engines = [*parts.engines.needed, parts.wake]
-        if parts.engines.turn is not None:
-            engines.append(parts.engines.turn)
-        engines = [engine for engine in engines if engine.started]
+        engines = {(_label(view),): view for view in parts.live.engines()}
         yield _gauge(
             "parlour_engine_state",
             "1 for the state in which an engine is.",
             {
-                (engine.role, state.value): float(engine.state is state)
-                for engine in engines
+                (*label, state.value): float(view.state == state.value)
+                for label, view in engines.items()
                 for state in EngineState
             },
             "role",
             "state",
         )
         yield _gauge(
+            "parlour_engine_active",
+            "1 for the engine of its role that works now.",
+            {
+                label: float(view.active and view.state == EngineState.READY.value)
+                for label, view in engines.items()
+            },
+            "role",
+        )
+        yield _gauge(
             "parlour_engine_clients",
             "Who has an engine at the moment: one that it works for, and those that wait.",
-            {(engine.role,): float(engine.in_use) for engine in engines},
+            {label: float(view.in_use) for label, view in engines.items()},
+            "role",
+        )
+        yield _gauge(
+            "parlour_engine_real_time_factor",
+            "Seconds of computing for one second of speech, as measured.",
+            {
+                label: view.speed.real_time_factor
+                for label, view in engines.items()
+                if view.speed is not None
+            },
             "role",
         )
         restarts = CounterMetricFamily(
@@ -206,8 +223,8 @@ class _State(Collector):
             "How often an engine failed and was replaced.",
             labels=["role"],
         )
-        for engine in engines:
-            restarts.add_metric([engine.role], engine.restarts)
+        for label, view in engines.items():
+            restarts.add_metric(label, view.restarts)
         yield restarts
         waiting: _Values = {
             ("announcements",): float(parts.announcer.waiting),
@@ -223,6 +240,11 @@ class _State(Collector):
         yield _gauge("parlour_live_readers", "Readers of the live events.", readers)
         up: _Values = {(): time.time() - self._began}
         yield _gauge("parlour_uptime_seconds", "Seconds since the hub began.", up)
+
+
+def _label(engine: EngineView) -> str:
+    """Return its role; that of a stand-in is another, so that a role is one series."""
+    return f"{engine.role}-standby" if engine.standby else engine.role
 
 
 def _gauge(name: str, text: str, values: _Values, *labels: str) -> GaugeMetricFamily:

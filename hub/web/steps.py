@@ -18,7 +18,7 @@ from hub.engines.supervisor import EngineState, Supervised
 from hub.engines.thread import client
 from hub.service.asr import Options, Transcriber
 from hub.service.request import LOADING_PATIENCE, RequestError, check_language
-from hub.service.tts import Speaker
+from hub.service.tts import Asked, Speaker
 from hub.web.errors import ApiError, Later
 from protocol.audio import PcmFormat
 
@@ -79,6 +79,7 @@ class Steps:
     def __init__(self, engines: Engines, settings: Settings) -> None:
         self._engines = engines
         self._settings = settings
+        self._speaker = Speaker(engines, settings)
         self._turns = asyncio.Semaphore(1)  # windows of all requests; rooms come in between
         self._places = _AT_ONCE
         self._uploads = _UPLOADS
@@ -155,28 +156,27 @@ class Steps:
         text = " ".join(segment.text for segment in segments)
         return Heard(text, chosen or known[0], at, tuple(segments))
 
-    async def speak(self, text: str, voice: str | None = None) -> Spoken:
+    async def speak(
+        self, text: str, voice: str | None = None, description: str | None = None
+    ) -> Spoken:
         """Begin to speak a text; returns when the first of it is there.
 
         Args:
             text: what to say.
             voice: one of the engine's voices; None for the configured one.
+            description: how it is to sound, in words, where the engine can do that; None for what
+                is configured.
 
         Raises:
             ApiError: an unknown voice, no word to say, or the engine is not there or failed.
         """
         with problems_of(self._engines.tts):
-            tts = await self._engines.tts.get(timeout=LOADING_PATIENCE)
-            voice = voice or self._settings.tts.voice
-            if voice not in tts.voices:
-                known = ", ".join(tts.voices)
-                raise ApiError(400, "unknown-voice", f"no voice {voice!r} here, only: {known}")
-            speaker = Speaker(self._engines, tts.languages, tts.voices, self._settings.language)
-            pieces = speaker.speech(_once(text), voice, tts.format)
+            speaking = await self._speaker.voice(Asked(voice or "", description or ""))
+            pieces = self._speaker.speech(_once(text), speaking)
             first = await anext(pieces, None)
             if first is None:
                 raise ApiError(400, "bad-text", "the text: there is no word in it")
-            return Spoken(tts.format, self._pieces(first, pieces))
+            return Spoken(speaking.engine.format, self._pieces(first, pieces))
 
     async def _pieces(self, first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
         async with aclosing(rest):

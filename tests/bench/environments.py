@@ -56,9 +56,19 @@ async def peer(house: House, python: Path, module: str, *arguments: str) -> Asyn
         module: its program.
         arguments: for it, but for the uri.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        uri = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    async with peer_process(house, python, module, *arguments) as process:
+        yield process.url
+
+
+@asynccontextmanager
+async def peer_process(
+    house: House, python: Path, module: str, *arguments: str, uri: str = ""
+) -> AsyncIterator[Process]:
+    """The same at `uri`, or at any port; gives its process, with its uri as `url`."""
+    if not uri:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            uri = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
     child = await asyncio.create_subprocess_exec(
         *(python, "-m", module, "--uri", uri, *arguments, "--debug"),
         cwd=house.place("peer"),
@@ -67,9 +77,10 @@ async def peer(house: House, python: Path, module: str, *arguments: str) -> Asyn
     )
     process = Process(module.replace("_", "-"), child)
     process.start_reading()
+    process.url = uri
     try:
         await process.wait_for("Ready", timeout=120)
-        yield uri
+        yield process
     finally:
         await process.stop()
 

@@ -34,7 +34,8 @@ from hub.conversation.prompt import DEFAULT_PERSONA, system_prompt
 from hub.conversation.speakable import Speakable
 from hub.conversation.wake_phrase import strip_wake_phrase
 from hub.engines.base import VAD_FRAME_BYTES, VAD_FRAME_SECONDS, Message
-from hub.engines.registry import make_llm, make_tts, make_vad, stt_model
+from hub.engines.choices import stt_model
+from hub.engines.registry import make_llm, make_tts, make_vad
 from hub.models.fetch import path_of
 from protocol.audio import SPEECH, Chunker, to_float32
 from protocol.connection import Connection, Limits

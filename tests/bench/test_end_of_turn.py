@@ -19,7 +19,8 @@ from turn_replay import Ask, Delays, End, remembered, replay
 
 from hub.config import Settings, TurnSettings
 from hub.conversation import endpoint
-from hub.engines.registry import make_stt, make_turn, make_vad, stt_model
+from hub.engines.choices import stt_model
+from hub.engines.registry import make_stt, make_turn, make_vad
 from hub.models.fetch import ModelMissing, path_of
 from protocol.audio import SPEECH, Converter
 

@@ -37,7 +37,7 @@ from wyoming_bench.stt.client import measure_stt_once
 from wyoming_bench.stt.corpus import AudioInput
 
 from hub.config import Settings
-from hub.engines.registry import stt_model
+from hub.engines.choices import stt_model
 from hub.models.fetch import path_of
 from protocol.audio import SPEECH
 from protocol.connection import Limits

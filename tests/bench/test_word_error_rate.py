@@ -19,8 +19,8 @@ from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 
 from hub.config import Settings
+from hub.engines.choices import stt_model
 from hub.engines.faster_whisper import FasterWhisper
-from hub.engines.registry import stt_model
 from hub.models.fetch import path_of
 from protocol.audio import to_float32
 from protocol.connection import Limits

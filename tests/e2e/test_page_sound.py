@@ -85,7 +85,7 @@ async ({ hold, flush }) => {
 class Tone(ScriptedTts):
     """Speaks as a tone, which can be heard."""
 
-    async def synthesize(self, text, *, voice=None):
+    async def synthesize(self, text, *, voice=None, description=""):
         async for pcm in super().synthesize(text, voice=voice):
             times = np.arange(len(pcm) // 2) / TTS_FORMAT.rate
             yield from_float32(0.3 * np.sin(2 * np.pi * 440 * times).astype(np.float32))

@@ -20,7 +20,8 @@ from hub.models.installed import models_dir
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "deploy" / "systemd"
-SYSTEM_UNITS = ("parlour-hub.service", "parlour-satellite.service")
+SYSTEM_UNITS = ("parlour-hub.service", "parlour-satellite.service", "parlour-engine@.service")
+PROGRAMS = {"hub": "hub", "satellite": "satellite", "engine": "hub.engines.serve"}
 USER_UNIT = "user/parlour-satellite.service"
 MOST_EXPOSURE = 3.0
 TIMEOUT = 60.0
@@ -38,7 +39,7 @@ needs_systemd = pytest.mark.skipif(
 def installed(unit, folder):
     """The unit as it is installed, but with the programs of this Python's environment."""
     programs = Path(sys.executable).parent
-    assert (programs / "parlour-hub").exists(), "run: make setup"
+    assert (programs / "parlour-engine").exists(), "run: make setup"
     text = (UNITS / unit).read_text()
     assert "/opt/parlour/bin/" in text
     copy = folder / Path(unit).name
@@ -71,7 +72,8 @@ def test_systemd_finds_nothing_wrong_with_a_unit(unit, tmp_path):
 def test_a_service_is_little_exposed(unit, tmp_path):
     path = str(installed(unit, tmp_path))
     done = analyze("security", "--offline=true", path, folder=tmp_path)
-    exposure = re.search(rf"exposure level for {unit}: ([\d.]+)", done.stdout)
+    name = unit.replace("@", r"@\w*")  # systemd makes up an instance
+    exposure = re.search(rf"exposure level for {name}: ([\d.]+)", done.stdout)
     assert exposure, done.stdout
     assert float(exposure[1]) <= MOST_EXPOSURE, done.stdout
 
@@ -107,9 +109,10 @@ def test_a_unit_does_not_restart_what_ends_with_wrong_settings_or_usage(unit, tm
     program, *arguments = [
         str(config) if word.endswith(".toml") else word for word in command.split()
     ]
+    arguments = ["tts" if word == "%i" else word for word in arguments]  # of parlour-engine@tts
     for wrong in ([], ["--no-such-option"]):
         done = subprocess.run(
-            [sys.executable, "-m", program, *arguments, *wrong],
+            [sys.executable, "-m", PROGRAMS[program], *arguments, *wrong],
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
@@ -118,9 +121,10 @@ def test_a_unit_does_not_restart_what_ends_with_wrong_settings_or_usage(unit, tm
         assert ("langage" if not wrong else "--no-such-option") in done.stderr
 
 
-def test_the_guide_installs_every_file_that_there_is_and_none_that_is_not():
-    guide = (ROOT / "docs" / "two-machines.md").read_text()
-    named = set(re.findall(r"deploy/[\w./-]+[\w]", guide))
+def test_the_guides_install_every_file_that_there_is_and_none_that_is_not():
+    guides = ("two-machines.md", "engines.md")
+    guide = "\n".join((ROOT / "docs" / name).read_text() for name in guides)
+    named = set(re.findall(r"deploy/[\w./@-]+[\w]", guide))
     assert {name for name in named if not (ROOT / name).exists()} == set()
     there = {str(path.relative_to(ROOT)) for path in UNITS.rglob("*") if path.is_file()}
     assert there - named == set()

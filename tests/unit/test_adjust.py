@@ -132,7 +132,7 @@ def test_of_saved_values_those_that_are_wrong_are_left_out(settings, tmp_path, c
     adjust = Adjustments(settings, folder=tmp_path)
     adjust.load()
     assert settings.name == "Jeeves"
-    assert settings.tts.voice == "heart"
+    assert settings.tts.voice is None
     assert "tts.voice" in caplog.text
     assert "unknown.key" in caplog.text
 

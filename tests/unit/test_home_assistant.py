@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 
+import msgspec
 import pytest
 from pretend_home import LAMP, PretendHome, settings_for, spoken
 
@@ -346,3 +347,15 @@ async def test_states_that_cannot_be_read_end_the_connection_and_it_comes_back(h
     await pretend.tell({"c": {"light.nobody": {"+": {"s": "on"}}}})
     await until(lambda: pretend.sockets and pretend.sockets[0] is not socket)
     await until(lambda: not home.trouble)
+
+
+@pytest.mark.parametrize(
+    ("model", "may"),
+    [("Qwen/Qwen2.5-0.5B-Instruct", False), ("Qwen/Qwen2.5-7B-Instruct", True), (None, True)],
+)
+async def test_a_small_model_of_a_server_is_not_to_switch_things(settings, model, may):
+    engine = "openai+http://127.0.0.1:1/v1"
+    settings.llm = msgspec.structs.replace(settings.llm, engine=engine, model=model)
+    async with running(settings) as home:
+        await until(lambda: home.exposed.entities)
+        assert (home.tools_for("turn on the lamp", KITCHEN) is not None) is may

@@ -50,7 +50,10 @@ def test_the_sample_shows_every_key_in_its_table(tmp_path):
 
 def test_what_the_sample_leaves_commented_has_no_default():
     commented = set(re.findall(r"^# (\w+) = ", SAMPLE.read_text(), re.MULTILINE))
-    assert commented == {"words", "threshold", "model", "persona", "path", "token_file"}
+    assert commented == {
+        *("words", "threshold", "model", "persona", "path", "token_file", "voice", "key_file"),
+        *("fallback", "fallback_model", "environment"),
+    }
 
 
 def test_overrides_win_over_the_file(tmp_path):
@@ -64,12 +67,12 @@ def test_overrides_win_over_the_file(tmp_path):
     [
         ("langage = 'de'", "langage: unknown key; did you mean 'language'?"),
         ("[llm]\nmax_room = 3", "llm.max_room: unknown key; did you mean 'max_rooms'?"),
-        ("[tts]\nxyz = 1", "tts.xyz: unknown key; there are: engine, voice, threads"),
+        ("[log]\nxyz = 1", "log.xyz: unknown key; there are: level, transcripts"),
         ("[turn]\nsilence = 'long'", "turn.silence: Expected `float`, got `str`"),
         ("[turn]\nsilence = 0", "turn.silence: Expected `float` > 0"),
         ("[turn]\nspeech_threshold = 1.5", "turn.speech_threshold: Expected `float` < 1"),
         ("[llm]\ncontext_tokens = 10", "llm.context_tokens: Expected `int` >= 1024"),
-        ("[stt]\ndevice = 'gpu'", "stt.device: Invalid enum value 'gpu'; there are: cpu, cuda"),
+        ("[stt]\ndevice = 'gpu'", "stt.device: Invalid enum value 'gpu'; there are: auto, cpu"),
         ("language = 'english'", "language: expected two small letters, for example en"),
         (
             "[link]\nlisten = '0.0.0.0:1'",

@@ -23,9 +23,10 @@ def llama_print_system_info(): return b"stand-in"
 """
 ILLEGAL_INSTRUCTION = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
 BACKEND = """
-import pathlib, sys, time, zipfile
+import os, pathlib, sys, time, zipfile
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     name = "llama_cpp_python-VERSION"
+    cuda = "-DGGML_CUDA=ON" in os.environ["CMAKE_ARGS"].split()
     for step in range(1, 21):
         print(f"[{step}/20] /usr/bin/c++ something", flush=True)
     BEHAVIOUR
@@ -39,6 +40,8 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
             f"{name}.dist-info/RECORD": "",
         }.items():
             wheel.writestr(file, text)
+        if cuda and CUDA_PART:
+            wheel.writestr("lib/libggml-cuda.so", CUDA_PART)
     return f"{name}-py3-none-any.whl"
 """
 
@@ -72,10 +75,21 @@ class Machine:
             "XDG_CACHE_HOME": str(folder),
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(self._index),
+            "CUDACXX": str(folder / "nvcc"),
         }
+        self.put_nvcc("V13.0.88")
+        self.installed = python.parent.parent / "lib"
 
-    def offer(self, module: str, behaviour: str = "pass") -> None:
-        backend = BACKEND.replace("VERSION", self._version)
+    def put_nvcc(self, version: str) -> None:
+        nvcc = Path(self._environment["CUDACXX"])
+        nvcc.write_text(f"#!/bin/sh\necho 'Cuda compilation tools, release 13.0, {version}'\n")
+        nvcc.chmod(0o755)
+
+    def has_cuda(self) -> bool:
+        return bool(list(self.installed.rglob("libggml-cuda.so")))
+
+    def offer(self, module: str, behaviour: str = "pass", cuda: str = "of CUDA") -> None:
+        backend = BACKEND.replace("VERSION", self._version).replace("CUDA_PART", repr(cuda))
         backend = backend.replace("MODULE", repr(module)).replace("BEHAVIOUR", behaviour)
         name = f"llama_cpp_python-{self._version}"
         files = {
@@ -94,17 +108,17 @@ class Machine:
         for path in self._index.iterdir():
             path.unlink()
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [self._python, SCRIPT],
+            [self._python, SCRIPT, *arguments],
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run(self) -> tuple[int, str]:
-        with self.start() as process:
+    def run(self, *arguments: str) -> tuple[int, str]:
+        with self.start(*arguments) as process:
             output = process.communicate(timeout=120)[0]
         return process.returncode, output
 
@@ -193,6 +207,61 @@ def test_an_interrupted_build_takes_its_compilers_along_and_can_be_repeated(
     (wheel,) = machine.wheels()
     key = wheel.parent.name
     assert {path.name for path in machine.cache.iterdir()} == {key, f"{key}.log", ".lock"}
+
+
+CUDA = ("--cuda", "89")
+
+
+def test_a_wheel_for_gpus_is_built_apart_kept_apart_and_then_installed(machine: Machine) -> None:
+    machine.offer(GOOD)
+    assert machine.run()[0] == 0
+    code, output = machine.run(*CUDA, "--only-build")
+    assert code == 0, output
+    assert not machine.has_cuda()  # what is installed stays as it was
+    assert len(machine.wheels()) == 2
+    machine.withdraw()
+    code, output = machine.run(*CUDA)
+    assert code == 0, output
+    assert machine.has_cuda()
+    assert "from the cache" in output
+    code, output = machine.run()  # and the one for processors comes back when it is asked for
+    assert code == 0, output
+    assert not machine.has_cuda()
+
+
+@pytest.mark.parametrize("how", ["it does not compile", "it has no part for CUDA"])
+def test_where_a_wheel_for_gpus_fails_the_one_for_processors_is_there(
+    machine: Machine, how: str
+) -> None:
+    fails = "if cuda: raise SystemExit('nvcc fatal: Unsupported gpu architecture')"
+    machine.offer(GOOD)
+    assert machine.run()[0] == 0
+    if how == "it does not compile":
+        machine.offer(GOOD, fails)
+        code, output = machine.run(*CUDA, "--only-build")
+        assert code == 1
+        assert "nvcc fatal: Unsupported gpu architecture" in output
+    else:
+        machine.offer(GOOD, cuda="")
+    code, output = machine.run(*CUDA)
+    assert code == 3, output
+    assert "installing the one for processors instead" in output
+    assert "from the cache (stand-in)" in output
+    assert not machine.has_cuda()
+    assert len(machine.wheels()) == 1
+
+
+def test_a_wheel_for_gpus_is_for_its_cards_and_its_compiler(machine: Machine) -> None:
+    machine.offer(GOOD)
+    for capability, nvcc in (("89", "V13.0.88"), ("86;89", "V13.0.88"), ("89", "V12.8.61")):
+        machine.put_nvcc(nvcc)
+        code, output = machine.run("--cuda", capability, "--only-build")
+        assert code == 0, output
+    assert len(machine.wheels()) == 3
+    Path(machine._environment["CUDACXX"]).unlink()
+    code, output = machine.run(*CUDA, "--only-build")
+    assert code == 1
+    assert "no CUDA compiler" in output
 
 
 def test_processors_with_avx512_get_flags_and_a_key_of_their_own(script: ModuleType) -> None:

@@ -9,6 +9,8 @@ import pytest
 from openai_shapes import QUESTION, events, form, refused
 from web_hub import pcm_in
 
+from hub.config import LlmSettings, Settings, SttSettings, TtsSettings
+from hub.web.openai.models import Models
 from hub.web.sound_decoding import decoded
 from protocol.audio import SPEECH
 
@@ -42,6 +44,19 @@ async def test_a_name_of_openais_stands_for_the_model_that_does_its_work(client,
     listed = (await (await client.get("/v1/models")).json())["data"]
     found = await client.get(f"/v1/models/{alias}")
     assert (await found.json())["id"] == listed[index]["id"]
+
+
+async def test_models_of_other_servers_that_choose_them_themselves_have_names_of_their_own():
+    settings = Settings(
+        llm=LlmSettings(engine="openai+http://127.0.0.1:1/v1"),
+        stt=SttSettings(engine="wyoming://127.0.0.1:2"),
+        tts=TtsSettings(engine="wyoming://127.0.0.1:3"),
+    )
+    names = await Models(settings).names()
+    assert (names.llm, names.stt, names.tts) == ("parlour-llm", "parlour-stt", "parlour-tts")
+    assert [names.role(name) for name in ("parlour-llm", "parlour")] == ["llm", "llm"]
+    settings.llm = LlmSettings(engine="openai+http://127.0.0.1:1/v1", model="Qwen/Qwen2.5-7B")
+    assert (await Models(settings).names()).llm == "Qwen2.5-7B"
 
 
 @pytest.mark.parametrize("name", ["llama-4", "gpt", "gpt-4o-realtime-preview", "text-embedding-3"])

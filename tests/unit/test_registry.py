@@ -9,20 +9,17 @@ import msgspec
 import pytest
 
 from hub.config import LlmSettings, Settings, SttSettings, TtsSettings, TurnSettings
-from hub.engines import registry
+from hub.engines import choices
 from hub.engines.base import EngineUnavailable
-from hub.engines.registry import (
+from hub.engines.choices import (
     available_memory,
     check,
     default_models,
     llm_model,
-    make_llm,
-    make_stt,
-    make_tts,
-    make_vad,
     stt_languages,
     stt_model,
 )
+from hub.engines.registry import make_llm, make_stt, make_tts, make_vad
 from protocol.settings import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,9 +151,9 @@ async def test_the_detector_needs_no_settings():
 def test_the_machine_and_what_is_here_choose_the_language_model(
     monkeypatch, cores, gigabytes, here, chosen
 ):
-    monkeypatch.setattr(registry.os, "sched_getaffinity", lambda _: set(range(cores)))
-    monkeypatch.setattr(registry, "available_memory", lambda: gigabytes << 30)
-    monkeypatch.setattr(registry, "_is_here", lambda name: any(s in name for s in here.split()))
+    monkeypatch.setattr(choices.os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr(choices, "available_memory", lambda: gigabytes << 30)
+    monkeypatch.setattr(choices, "_is_here", lambda name: any(s in name for s in here.split()))
     assert chosen in llm_model(LlmSettings())
 
 

@@ -16,9 +16,11 @@ from wyoming.tts import Synthesize
 
 from hub.config import (
     HomeAssistantSettings,
+    LlmSettings,
     ServiceSettings,
     Settings,
     SttSettings,
+    TtsSettings,
     TurnSettings,
     WakeSettings,
 )
@@ -75,6 +77,20 @@ def test_a_model_in_a_folder_is_named_without_its_path():
     offer = offer_of(Settings(stt=SttSettings(model="/home/me/whisper-mine")))
     assert offer.info.asr[0].models[0].name == "whisper-mine"
     assert "/home" not in str(offer.info.event().data)
+
+
+def test_engines_of_other_servers_are_offered_with_what_is_known_of_them():
+    tts, stt = (
+        TtsSettings(engine="wyoming://192.168.1.5:10200"),
+        SttSettings(engine="wyoming://192.168.1.5:10300"),
+    )
+    llm = LlmSettings(engine="openai+http://192.168.1.5:8000/v1")
+    info = Info.from_event(offer_of(Settings(tts=tts, stt=stt, llm=llm)).info.event())
+    assert [info.asr[0].name, info.tts[0].name] == ["192.168.1.5:10300", "192.168.1.5:10200"]
+    for program in (info.asr[0], info.tts[0], info.handle[0]):
+        parts = program.voices if program is info.tts[0] else program.models
+        assert all(part.languages == ["en"] and part.attribution.name for part in parts)
+        assert program.installed
 
 
 async def test_describe_is_answered_at_once_while_models_load_and_when_they_have_failed():

@@ -368,7 +368,7 @@ class TestWhatIsSaid:
     async def test_a_first_piece_without_a_sample_begins_no_second_reply(self):
         bench = await Bench().open()
 
-        async def late(text, *, voice=None):
+        async def late(text, **_):
             yield b""
             yield bytes(TTS_FORMAT.bytes_for(0.5))
 

@@ -107,7 +107,7 @@ class MoodyTts(ScriptedTts):
         super().__init__(**options)
         self.mood = mood
 
-    async def synthesize(self, text, *, voice=None):
+    async def synthesize(self, text, *, voice=None, description=""):
         await self.mood.strike()
         async for pcm in super().synthesize(text, voice=voice):
             yield pcm

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from hub.config import Settings
-from hub.engines.registry import default_models
+from hub.engines.choices import default_models
 from hub.live.state import EngineView
 from hub.models.catalogue import Model, ModelFile, load_catalogue
 from hub.models.installed import FileStatus, verify
@@ -94,7 +94,7 @@ class _Models:
         self._looking = asyncio.Lock()  # a first look reads gigabytes
 
     async def engines(self, _: Call) -> EngineList:
-        return EngineList(self._parts.live.snapshot().engines)
+        return EngineList(self._parts.live.engines())
 
     async def models(self, _: Call) -> ModelList:
         async with self._looking:

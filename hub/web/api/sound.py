@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from hub.service.tts import MOST_DESCRIPTION
 from hub.web.errors import ApiError
 from hub.web.openapi import Call, Content, Endpoint, served
 from hub.web.parts import Parts
@@ -66,11 +67,14 @@ class SpeakRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         text: what to say; Markdown, numbers and symbols are read as a person would.
         voice: one of the engine's voices; without one, the hub's own.
+        description: how the voice is to sound, in words, where the engine can do that
+            (/api/settings says so of "tts.description"); without it, as the settings have it.
         format: of the sound: "pcm" is 24 kHz mono 16-bit without a header.
     """
 
     text: Annotated[str, Meta(min_length=1, max_length=10_000)]
     voice: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    description: Annotated[str, Meta(max_length=MOST_DESCRIPTION)] | None = None
     format: Literal["wav", "pcm", "flac", "mp3", "opus", "aac"] = "wav"
 
 
@@ -141,7 +145,7 @@ class _Sound:
             text = f"no {asked.format} can be made here, only: {', '.join(known)}"
             raise ApiError(400, "unknown-format", text)
         with self._parts.steps.place():
-            spoken = await self._parts.steps.speak(asked.text, asked.voice)
+            spoken = await self._parts.steps.speak(asked.text, asked.voice, asked.description)
             encoder = Encoder(asked.format, spoken.form)
             sound = encoded(spoken.pieces, encoder)
             return await streamed(call.request, encoder.content_type, sound)

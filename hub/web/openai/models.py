@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from hub.config import Settings
-from hub.engines.registry import llm_model, public_name, stt_model
+from hub.config import LlmSettings, Settings, SttSettings, TtsSettings
+from hub.engines.choices import is_elsewhere, llm_model, public_name, stt_model
 from hub.web.openai.errors import OpenAiRefused, Refusal, in_openai_terms
 from hub.web.openapi import Call, Endpoint, served
 from hub.web.parts import Parts
@@ -95,10 +95,11 @@ class Models:
 
     def _names(self) -> Names:
         settings = self._settings
+        tts = settings.tts.engine
         return Names(
-            public_name(llm_model(settings.llm)),
-            public_name(stt_model(settings)),
-            settings.tts.engine,
+            _own_name("llm", settings.llm) or public_name(llm_model(settings.llm)),
+            _own_name("stt", settings.stt) or public_name(stt_model(settings)),
+            _own_name("tts", settings.tts) or tts,
         )
 
     async def named(self, asked: str, role: Role) -> str:
@@ -134,6 +135,11 @@ class Models:
                 404,
             )
         return Model(names.of(role), self._began)
+
+
+def _own_name(role: Role, section: LlmSettings | SttSettings | TtsSettings) -> str:
+    """Return a name for the model of another server that chooses it itself; "" for all others."""
+    return f"parlour-{role}" if is_elsewhere(section.engine) and section.model is None else ""
 
 
 def routes(parts: Parts, models: Models) -> list[web.RouteDef]:

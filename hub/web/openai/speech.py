@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from hub.service.tts import MOST_DESCRIPTION
 from hub.web.openai.bodies import BODY_PROBLEMS, body_of
 from hub.web.openai.errors import BUSY, OpenAiRefused, Refusal, in_openai_terms
 from hub.web.openai.models import TAG, Models
@@ -45,7 +46,7 @@ class SpeechRequest(msgspec.Struct, frozen=True):
         response_format: wav, pcm (24 kHz mono 16-bit, without a header), flac, mp3, opus or aac.
         speed: 0.25 to 4; 1 is the voice's own.
         stream_format: "audio", or "sse" for server-sent events.
-        instructions: ignored.
+        instructions: how the voice is to sound, where the hub's voice can do that; else ignored.
     """
 
     input: Annotated[str, Meta(min_length=1, max_length=20_000)]
@@ -83,7 +84,9 @@ class _Speech:
         if voice in _OPENAI_VOICES:
             voice = None
         with self._parts.steps.place():
-            spoken = await self._parts.steps.speak(asked.input, voice)
+            spoken = await self._parts.steps.speak(
+                asked.input, voice, (asked.instructions or "")[:MOST_DESCRIPTION]
+            )
             encoder = Encoder(kind, spoken.form)
             speed = asked.speed or 1.0
             tempo = Tempo(spoken.form, speed) if speed != 1.0 else None

@@ -95,21 +95,3 @@ export function ending(turn) {
   if (turn.announcement && turn.outcome === "answered") return "Announcement";
   return OUTCOME_WORDS[turn.outcome] ?? turn.outcome;
 }
-
-/** The engines, by role: what each is called, and what it does. */
-export const ROLES = {
-  vad: ["Voice activity", "hears that somebody speaks"],
-  stt: ["Speech to text", "writes down what they say"],
-  turn: ["End of turn", "tells whether they have finished"],
-  llm: ["Language model", "writes the answer"],
-  tts: ["Voice", "speaks it"],
-  wake: ["Wake words", "for rooms that listen for none themselves"],
-};
-
-/** The engines in the order in which a turn meets them. */
-export function sortedEngines(live) {
-  const order = Object.keys(ROLES);
-  return [...live.engines.values()].sort(
-    (one, other) => order.indexOf(one.role) - order.indexOf(other.role),
-  );
-}

@@ -4,6 +4,7 @@
  */
 
 import { goToLogin } from "./api.js";
+import { engineKey } from "./engines.js";
 
 export const KEPT = 20; // turns of a room; the hub's store has the others
 const KEPT_IN_ALL = 400; // turns, of however many rooms
@@ -21,7 +22,7 @@ export class Live extends EventTarget {
   hub = null;
   rooms = new Map(); // by name
   turns = new Map(); // by id
-  engines = new Map(); // by role
+  engines = new Map(); // by role and whether it stands in
   timers = [];
   settings = new Map(); // by key
   connected = false;
@@ -134,7 +135,7 @@ export class Live extends EventTarget {
     },
     level: (live, { room, level }) => live.#level(room, level),
     engine: (live, { engine }) => {
-      live.engines.set(engine.role, engine);
+      live.engines.set(engineKey(engine), engine);
       live.#changed("engines");
     },
     timers: (live, { timers }) => {
@@ -152,7 +153,7 @@ export class Live extends EventTarget {
     this.#wait = SOONEST;
     this.hub = message.hub;
     this.rooms = new Map(message.rooms.map((room) => [room.name, room]));
-    this.engines = new Map(message.engines.map((engine) => [engine.role, engine]));
+    this.engines = new Map(message.engines.map((engine) => [engineKey(engine), engine]));
     this.timers = message.timers;
     this.settings = new Map(message.settings.map((one) => [one.key, one]));
     this.turns.clear();

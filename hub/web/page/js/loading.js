@@ -1,7 +1,8 @@
 /* What the hub waits for before it can answer: engine by engine, not a blind wait. */
 
 import { h, reconcile, setText } from "./dom.js";
-import { ROLES, STATE_WORDS, sortedEngines } from "./format.js";
+import { ROLES, rolesOf } from "./engines.js";
+import { STATE_WORDS } from "./format.js";
 
 export class Loading {
   #rows = new Map();
@@ -22,8 +23,8 @@ export class Loading {
   /** Show how far the engines are, as long as it `waits` for one of them. */
   update(waits, live) {
     this.el.hidden = !waits;
-    const needed = waits ? sortedEngines(live).filter((engine) => engine.needed) : [];
-    const failed = needed.some((engine) => engine.state === "failed");
+    const needed = waits ? rolesOf(live).filter((one) => one.needed) : [];
+    const failed = needed.some((one) => one.state === "failed");
     setText(this.#title, failed ? "It can't answer yet" : "Nearly ready");
     setText(
       this.#more,
@@ -34,7 +35,7 @@ export class Loading {
     reconcile(
       this.#list,
       needed,
-      (engine) => engine.role,
+      ({ role }) => role,
       () => row(),
       this.#rows,
     );
@@ -49,14 +50,17 @@ function row() {
   const el = h("li", {}, h("span.lamp"), name, state, problem, todo);
   return {
     el,
-    update: (engine) => {
-      el.dataset.state = engine.state;
-      setText(name, ROLES[engine.role]?.[0] ?? engine.role);
-      setText(state, STATE_WORDS[engine.state]);
-      setText(problem, engine.reason);
-      setText(todo, engine.todo);
-      problem.hidden = !engine.reason;
-      todo.hidden = !engine.todo;
+    update: (one) => {
+      // What is wrong with one of two is no problem while the other comes or works.
+      const troubled = one.state === (one.chosen ?? one.standIn).state;
+      const { reason, todo: advice } = troubled ? (one.chosen ?? one.standIn) : { reason: "", todo: "" };
+      el.dataset.state = one.state;
+      setText(name, ROLES[one.role]?.[0] ?? one.role);
+      setText(state, STATE_WORDS[one.state]);
+      setText(problem, reason);
+      setText(todo, advice);
+      problem.hidden = !reason;
+      todo.hidden = !advice;
     },
   };
 }

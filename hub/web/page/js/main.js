@@ -63,8 +63,9 @@ function decode(text) {
 }
 
 function showReadiness() {
-  const { state, text } = readiness(live);
+  const { state, text, more = "" } = readiness(live);
   BY_NAME("readiness").dataset.state = state;
+  BY_NAME("readiness").title = more;
   setText(BY_NAME("readiness-text"), text);
   if (live.hub) setText(BY_NAME("wordmark"), live.hub.name);
 }

@@ -10,7 +10,7 @@ const NAMES = {
   "llm.max_reply_tokens": "Length of an answer",
   "llm.temperature": "Temperature",
   "tts.voice": "Voice",
-  "tts.description": "How the voice sounds",
+  "tts.description": "Voice description",
   language: "Language",
   name: "Name",
   "turn.patience": "Patience",
@@ -118,6 +118,8 @@ class SettingRow {
     const id = `setting-${setting.key.replaceAll(".", "-")}`;
     const name = NAMES[setting.key] ?? setting.key;
     const hint = h("p.setting-hint", { id: `${id}-hint`, text: setting.hint });
+    if (setting.example)
+      hint.append(h("span.setting-example", { text: `For example: “${setting.example}”` }));
     const body = this.#makeInput(setting, id, name);
     this.#back.addEventListener("click", () => void this.#send(null));
     this.el = h(
@@ -156,7 +158,8 @@ class SettingRow {
     setText(this.#file, changed ? `hub.toml says: ${told(setting.file)}` : "As in hub.toml.");
     this.#back.hidden = !changed;
     const mark = !changed ? "" : kept ? "changed, kept" : "changed";
-    setText(this.#mark, setting.available ? mark : "no choice with these engines");
+    const none = setting.choices.length ? "no choice with these engines" : "not with this voice";
+    setText(this.#mark, setting.available ? mark : none);
   }
 
   #makeInput(setting, id, name) {

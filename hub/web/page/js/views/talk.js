@@ -2,6 +2,7 @@
 
 import { Conversation } from "../conversation.js";
 import { h, icon, setAttribute, setIcon, setText } from "../dom.js";
+import { rolesOf } from "../engines.js";
 import { Loading } from "../loading.js";
 import { readAloud } from "../notices.js";
 import { forget } from "../room_controls.js";
@@ -300,8 +301,7 @@ export class TalkView {
   }
 
   #unready(said) {
-    const engines = [...this.live.engines.values()];
-    if (engines.some((engine) => engine.needed && engine.state === "failed"))
+    if (rolesOf(this.live).some((one) => one.needed && one.state === "failed"))
       return ["Not working", said || "Something it needs is missing.", "Talk"];
     return ["Nearly ready", said || "The models are loading.", "Talk"];
   }

@@ -1,0 +1,231 @@
+"""One reply of a server with OpenAI's API, while it is written."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Any
+
+import aiohttp
+
+from hub.engines.base import EngineBusy, EngineError, GenerationStats
+from hub.engines.remote.openai_errors import TheirContext, broken_off
+from hub.engines.remote.openai_servers import Server
+from hub.engines.remote.sse import TooMuch, events
+
+_MOST_ANSWER = 1 << 20  # bytes of an answer that is no stream
+_OPEN, _CLOSE = "<think>", "</think>"
+
+Ask = Callable[[dict[str, Any]], Awaitable[aiohttp.ClientResponse]]
+"""Sends a request; raises an EngineError where the answer is none."""
+
+
+class OpenAiReply:
+    """A reply being written; see `hub.engines.base.Generation`.
+
+    The request is sent when the first piece is asked for. Closing it, or cancelling whoever waits
+    for a piece, closes the connection, at which llama-server, vLLM and Parlour stop computing.
+
+    Args:
+        ask: sends the request.
+        body: of the request.
+        where: the server's address.
+        server: which one it is.
+        key_file: where the key is; "" for none.
+        turn: is held while the reply is written.
+        heard: told of each sign of life.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        body: dict[str, Any],
+        *,
+        where: str,
+        server: Server,
+        key_file: str,
+        turn: AbstractAsyncContextManager[Any],
+        heard: Callable[[], None],
+    ) -> None:
+        self.stats = GenerationStats()
+        self.thought = False  # whether it thought aloud, which is not part of the reply
+        self._ask = ask
+        self._body = body
+        self._where = where
+        self._server = server
+        self._key_file = key_file
+        self._turn = turn
+        self._heard = heard
+        self._counted = False
+        self._finished = ""
+        self._closed = False
+        self._response: aiohttp.ClientResponse | None = None
+        self._pieces = self._write()
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        """Iterate over the pieces."""
+        return self._pieces
+
+    async def aclose(self) -> None:
+        """Close the connection, so that the server stops computing."""
+        self._closed = True
+        self.drop()
+        # While it runs, whoever reads it gets its end.
+        if not self._pieces.ag_running:  # type: ignore[attr-defined]  # every generator has it
+            await self._pieces.aclose()
+
+    def drop(self) -> None:
+        """Close the connection; whoever reads the reply is told that it broke off."""
+        if self._response is not None:
+            self._response.close()
+
+    async def _write(self) -> AsyncGenerator[str]:
+        async with self._turn:
+            if self._closed:
+                return
+            response = self._response = await self._begin()
+            try:
+                if self._closed:
+                    return
+                async with aclosing(self._spoken(response)) as spoken:
+                    async for piece in spoken:
+                        yield piece
+            except (aiohttp.ClientError, OSError, TooMuch) as exc:  # TimeoutError is an OSError
+                if self._closed:
+                    return
+                why = "no word for a minute" if isinstance(exc, TimeoutError) else "broke off"
+                raise EngineError(f"llm: {self._where}: {why} in mid-reply") from None
+            finally:
+                response.close()
+        if not self._closed:
+            self._end()
+
+    async def _begin(self) -> aiohttp.ClientResponse:
+        """Send the request; where the context has less place than a reply may take, it is cut."""
+        try:
+            return await self._ask(self._body)
+        except TheirContext as exc:
+            if exc.tokens >= exc.place or exc.place - exc.tokens >= self._body["max_tokens"]:
+                raise
+            self._body = {**self._body, "max_tokens": exc.place - exc.tokens}
+        return await self._ask(self._body)
+
+    async def _spoken(self, response: aiohttp.ClientResponse) -> AsyncGenerator[str]:
+        """Yield the text that is the reply; count it."""
+        thoughts = Thoughts()
+        async with aclosing(self._events(response)) as told:
+            async for event in told:
+                self._heard()
+                self._count(event)
+                for choice in event.get("choices") or ():
+                    self._finished = choice.get("finish_reason") or self._finished
+                    delta = choice.get("delta") or choice.get("message") or {}
+                    # vLLM and Ollama call it `reasoning`, llama-server and DeepSeek the other.
+                    if delta.get("reasoning_content") or delta.get("reasoning"):
+                        self.thought = True
+                    if isinstance(text := delta.get("content"), str) and text:
+                        if not self._counted:
+                            self.stats.generated_tokens += 1
+                        if kept := thoughts.push(text):
+                            yield kept
+        if rest := thoughts.flush():
+            yield rest
+        self.thought |= thoughts.found
+
+    async def _events(self, response: aiohttp.ClientResponse) -> AsyncGenerator[dict[str, Any]]:
+        """Yield the objects that are sent.
+
+        Raises:
+            EngineError: one says that something is wrong, or the end is missing.
+        """
+        if response.content_type == "application/json":  # it knows no streams
+            whole = await response.content.read(_MOST_ANSWER)
+            while part := await response.content.read(_MOST_ANSWER):
+                whole += part
+                if len(whole) > _MOST_ANSWER:
+                    raise TooMuch
+            yield self._checked(whole.decode("utf-8", "replace"))
+            return
+        async with aclosing(events(response.content.iter_any())) as told:
+            async for data in told:
+                if data.strip() == "[DONE]":
+                    return
+                yield self._checked(data)
+        if not self._finished and not self._closed:
+            raise EngineError(f"llm: {self._where} broke off in mid-reply")
+
+    def _checked(self, data: str) -> dict[str, Any]:
+        try:
+            event = json.loads(data)
+        except ValueError:
+            event = None
+        if (error := broken_off(self._where, event, key_file=self._key_file)) is not None:
+            raise error
+        assert isinstance(event, dict)
+        return event
+
+    def _count(self, event: dict[str, Any]) -> None:
+        """Take what the server counted: `usage`, or llama-server's `timings`."""
+        usage, timings = event.get("usage"), event.get("timings")
+        if isinstance(usage, dict):
+            self._counted = True
+            self.stats.prompt_tokens = usage.get("prompt_tokens") or 0
+            self.stats.generated_tokens = usage.get("completion_tokens") or 0
+            details = usage.get("prompt_tokens_details") or {}
+            self.stats.reused_tokens = details.get("cached_tokens") or self.stats.reused_tokens
+        if isinstance(timings, dict):
+            self.stats.reused_tokens = timings.get("cache_n") or self.stats.reused_tokens
+            if not self._counted:
+                self.stats.prompt_tokens = self.stats.reused_tokens + (timings.get("prompt_n") or 0)
+                self.stats.generated_tokens = timings.get("predicted_n") or 0
+                self._counted = True
+
+    def _end(self) -> None:
+        if self._finished == "length":
+            self.stats.cut = True
+            if not self._counted:  # a piece may be more than a token
+                self.stats.generated_tokens = self._body["max_tokens"]
+        elif not self._finished and self._server is Server.LLAMA_CPP_PYTHON:
+            raise EngineBusy(
+                f"llm: {self._where} broke off for another client: start it with "
+                "--interrupt_requests false"
+            )
+
+
+class Thoughts:
+    """Takes what a model thinks aloud, `<think>...</think>`, out of a reply."""
+
+    def __init__(self) -> None:
+        self.found = False
+        self._held = ""  # what may be the beginning of a mark
+        self._thinking = False
+
+    def push(self, text: str) -> str:
+        """Take the next piece; return what of it is to be said."""
+        held, kept = self._held + text, ""
+        while True:
+            mark = _CLOSE if self._thinking else _OPEN
+            before, found, behind = held.partition(mark)
+            if not found:
+                break
+            if self._thinking:
+                behind = behind.lstrip()
+            else:
+                kept, self.found = kept + before, True
+            self._thinking, held = not self._thinking, behind
+        cut = next(n for n in range(len(mark) - 1, -1, -1) if held.endswith(mark[:n]))
+        self._held = held[len(held) - cut :]
+        if not self._thinking:
+            kept += held[: len(held) - cut]
+        return kept
+
+    def flush(self) -> str:
+        """Return what was held back, at the end."""
+        return "" if self._thinking else self._held
+
+
+async def drained(reply: OpenAiReply) -> str:
+    """Return the whole reply."""
+    try:
+        return "".join([piece async for piece in reply])
+    finally:
+        await reply.aclose()
