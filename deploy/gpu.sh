@@ -6,12 +6,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+name=install-gpu
 venv=.venv
+source deploy/environment.sh
 cuda=$venv/.parlour-cuda
 python=$venv/bin/python
-
-say() { printf 'install-gpu: %s\n' "$*"; }
-die() { printf 'install-gpu: %s\n' "$*" >&2; exit 1; }
 
 [[ -x $python ]] || die "run make setup first"
 

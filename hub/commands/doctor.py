@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -83,7 +84,13 @@ def _check(name: str, outcome: Outcome) -> bool | None:
 
 
 async def _check_async(name: str, outcome: Awaitable[Outcome]) -> bool | None:
-    return _check(name, await outcome)
+    shown = sys.stdout.isatty()  # some take minutes: a checkpoint that is loaded, say
+    if shown:
+        print(f"  {name} ...", end="", flush=True)
+    found = await outcome
+    if shown:
+        print("\r\033[K", end="")
+    return _check(name, found)
 
 
 async def _gpu(settings: Settings) -> Outcome:

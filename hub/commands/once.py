@@ -19,16 +19,20 @@ from protocol.audio import SPEECH, Converter, WavWriter, read_wav
 
 async def transcribe(settings: Settings, path: Path) -> int:
     """Print what is said in a wave file of any rate, width and channel count."""
-    form, pcm = read_wav(path)
-    converter = Converter(form, SPEECH)
-    sound = converter.process(pcm) + converter.flush()
+    sound = _sound_of(path)
     stt = make_stt(settings)
-    await stt.load()
     try:
+        await stt.load()
         print((await stt.transcribe(sound, language=settings.language)).text)
     finally:
         await stt.close()
     return 0
+
+
+def _sound_of(path: Path) -> bytes:
+    form, pcm = read_wav(path)
+    converter = Converter(form, SPEECH)
+    return converter.process(pcm) + converter.flush()
 
 
 async def say(settings: Settings, text: str, path: Path) -> int:
@@ -37,11 +41,11 @@ async def say(settings: Settings, text: str, path: Path) -> int:
         print("parlour-hub: there is nothing in this text that can be said", file=sys.stderr)
         return 1
     tts = make_tts(settings)
-    await tts.load()
-    splitter = ClauseSplitter(least=tts.clause_letters[0])
-    speakable, voice = Speakable(settings.language), Voice.of(tts, settings.tts)
-    clauses = [speakable.push(clause) for clause in [*splitter.push(text), *splitter.flush()]]
     try:
+        await tts.load()
+        splitter = ClauseSplitter(least=tts.clause_letters[0])
+        speakable, voice = Speakable(settings.language), Voice.of(tts, settings.tts)
+        clauses = [speakable.push(clause) for clause in [*splitter.push(text), *splitter.flush()]]
         with WavWriter(path, tts.format) as wav:
             for clause in filter(None, clauses):
                 async with aclosing(voice.say(clause)) as speech:
@@ -62,10 +66,10 @@ async def ask(settings: Settings, text: str) -> int:
         print(answer)
         return 0
     llm = make_llm(settings)
-    await llm.load()
     persona = settings.llm.persona or DEFAULT_PERSONA
     messages = [Message("system", system_prompt(persona, settings.name)), Message("user", text)]
     try:
+        await llm.load()
         async with aclosing(
             write_reply(
                 Turn("ask"),

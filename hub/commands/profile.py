@@ -7,11 +7,13 @@ from pathlib import Path
 
 from hub.config import Settings, load_settings
 from hub.engines.choices import check
-from hub.engines.gpu import Gpu, GpuReport, find_gpus, memory_text
+from hub.engines.gpu import Gpu, GpuReport, driver_problem, find_gpus, memory_text
 from hub.engines.gpu_plan import BASE, PARLER, PARLER_LARGE, Plan, plan
 from hub.engines.parler.voices import CHECKPOINTS, languages_of
+from hub.models.catalogue import HubSource, find_model
 
 _SMALL_LLM = "qwen2.5-coder-1.5b-instruct-q4_k_m"
+_PARLER_CUDA = 13  # that its torch (deploy/constraints-parler.txt) is built with
 
 
 async def write_profile(settings: Settings, path: Path, *, replace: bool) -> int:
@@ -36,6 +38,8 @@ async def write_profile(settings: Settings, path: Path, *, replace: bool) -> int
         print("  make install-gpu                         once; doctor says whether it worked")
     if (checkpoint := _checkpoint(settings.language)) and f'"{checkpoint}"' in text:
         print(f"  make parler MODEL={checkpoint}    the voice's weights")
+    if '"piper"' in text:
+        print(f"  make piper                               the voice; then name a model in {path}")
     print(f"  parlour-hub --config {path} models pull")
     print(f"  parlour-hub --config {path} doctor")
     print(f"  parlour-hub --config {path} serve")
@@ -43,14 +47,18 @@ async def write_profile(settings: Settings, path: Path, *, replace: bool) -> int
 
 
 def told(report: GpuReport, language: str) -> str:
-    """Say which GPU there is, and what fits into its memory together; a line, or two."""
+    """Say which GPU there is, what fits into its memory together, and what is in the way."""
     if not report.gpus:
         return report.problem
     gpu = report.gpus[0]
     others = f" (and {len(report.gpus) - 1} more)" if len(report.gpus) > 1 else ""
     able = f", can compute {gpu.capability[0]}.{gpu.capability[1]}" if gpu.capability else ""
     text = f"{gpu.name}{others}, {memory_text(gpu)}, driver {gpu.driver}{able}"
-    return f"{text}\n  together fit: {fits(_plan(gpu, language))}"
+    chosen = _plan(gpu, language)
+    text += f"\n  together fit: {fits(chosen)}"
+    if chosen.parler and (old := driver_problem(gpu, _PARLER_CUDA)):
+        text += f"\n  Parler stays on the processor, too slow to speak: {old}"
+    return text
 
 
 def fits(chosen: Plan) -> str:
@@ -89,26 +97,27 @@ def profile(report: GpuReport, language: str) -> str:
     if chosen.stt is None:
         lines += ['device = "cpu"', 'compute_type = "int8"']
     else:
-        lines += [f'model = "{chosen.stt.model}"']
-        if chosen.stt != BASE:
-            lines += [
-                "# It comes from the model hub alone. Where that cannot be reached: a folder with",
-                f'# a CTranslate2 model, or "{BASE.model}", which the package index has.',
-            ]
+        lines += _model(chosen.stt.model, "a folder with a CTranslate2 model", BASE.model)
         lines += ['device = "cuda"', f'compute_type = "{chosen.stt.compute_type}"']
     lines += ["", "[llm]"]
     if chosen.llm is None:
         lines += ["gpu_layers = 0"]
     else:
-        lines += [f'model = "{chosen.llm.model}"']
-        if "coder" not in chosen.llm.model:
-            lines += [
-                "# It comes from the model hub alone. Where that cannot be reached: a GGUF, or",
-                f'# "{_SMALL_LLM}", which the package index has.',
-            ]
+        lines += _model(chosen.llm.model, "a GGUF file", _SMALL_LLM)
         lines += ["gpu_layers = -1", f"context_tokens = {chosen.llm.context_tokens}"]
     lines += _voice(chosen, language)
     return "\n".join(lines) + "\n"
+
+
+def _model(name: str, own: str, other: str) -> list[str]:
+    """Return the lines that choose a model, and say what to do where it cannot be fetched."""
+    lines = [f'model = "{name}"']
+    if all(isinstance(source, HubSource) for source in find_model(name).sources):
+        lines += [
+            "# It comes from the model hub alone. Where that cannot be reached:",
+            f'# {own}, or "{other}", which the package index has.',
+        ]
+    return lines
 
 
 def _voice(chosen: Plan | None, language: str) -> list[str]:
@@ -121,7 +130,12 @@ def _voice(chosen: Plan | None, language: str) -> list[str]:
         return lines
     if language == "en":
         return [*lines, 'engine = "hibari"']
-    return [*lines, 'engine = "piper"                   # make piper', '# voice = "..."']
+    return [
+        *lines,
+        'engine = "piper"',
+        f"# A voice of Piper's that speaks {language!r} (docs/engines.md):",
+        '# model = "/path/to/voice.onnx"',
+    ]
 
 
 def _checkpoint(language: str) -> str | None:
@@ -136,6 +150,8 @@ def _plan(gpu: Gpu, language: str) -> Plan:
 
 def _write(path: Path, text: str, *, replace: bool) -> None:
     """Write a file all at once, after its settings were read back and checked."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}; make it, or name another file")
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with partial.open("x") as file:

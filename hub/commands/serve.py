@@ -13,7 +13,7 @@ from hub.certificate import load_certificate
 from hub.config import Settings, state_folder
 from hub.conversation.turn import Turn
 from hub.engines.base import EngineUnavailable
-from hub.engines.choices import llm_model, stt_model
+from hub.engines.choices import is_elsewhere, llm_model, stt_model
 from hub.web.listening import WebAddress
 from protocol.discovery import manual_entry, reachable_at
 from protocol.service_manager import configure_logging, notify, watched
@@ -49,7 +49,7 @@ async def serve(settings: Settings, *, show: bool) -> int:
     if hub.web_address:
         for line in await asyncio.to_thread(_page, hub.web_address):
             print(line, flush=True)
-    print(f"loading {stt_model(settings)}, {llm_model(settings.llm)}, {settings.tts.engine} ...")
+    print(f"loading {', '.join(_chosen(settings))} ...", flush=True)
     notify("READY=1", f"STATUS=listening on {address}; loading models")
     try:
         announcing = asyncio.create_task(_announce(hub, address), name="announce ready")
@@ -62,6 +62,16 @@ async def serve(settings: Settings, *, show: bool) -> int:
     finally:
         await hub.close()
     return 0
+
+
+def _chosen(settings: Settings) -> tuple[str, str, str]:
+    """Return what hears, thinks and speaks: a model, an engine, or another server's address."""
+    stt, llm, tts = settings.stt.engine, settings.llm.engine, settings.tts.engine
+    return (
+        stt if is_elsewhere(stt) else stt_model(settings),
+        llm if is_elsewhere(llm) else llm_model(settings.llm),
+        tts,
+    )
 
 
 def _page(address: str) -> list[str]:

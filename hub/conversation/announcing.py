@@ -38,7 +38,9 @@ class Announcement:
 async def speak(
     text: str, tts: Supervised[TextToSpeech], settings: Settings, *, chime: bool = True
 ) -> Announcement:
-    """Return the announcement of `text`.
+    """Return the announcement of `text`, all of it in one voice.
+
+    Where the voice fails and another one works, that one speaks it.
 
     Raises:
         EngineError: the voice failed, or is not there.
@@ -46,9 +48,10 @@ async def speak(
     """
     if not Speakable(settings.language).push(text):
         raise ValueError("there is nothing in it that can be said")
-    sound = bytearray()
-    async with tts.lent(timeout=LOADING_PATIENCE) as engine:
-        form, voice = engine.format, Voice.of(engine, settings.tts)
+
+    async def said_by(engine: TextToSpeech) -> tuple[PcmFormat, bytes]:
+        sound = bytearray()
+        voice = Voice.of(engine, settings.tts)
         splitter = ClauseSplitter(quick_start=False, least=engine.clause_letters[0])
         speakable = Speakable(settings.language)
         for sentence in [*splitter.push(text), *splitter.flush()]:
@@ -57,9 +60,12 @@ async def speak(
             async with aclosing(pieces_of(voice.say(words), "tts")) as pieces:
                 async for pcm in pieces:
                     sound += pcm
-    if not sound:
+        return engine.format, bytes(sound)
+
+    form, pcm = await tts.do(said_by, timeout=LOADING_PATIENCE)
+    if not pcm:
         raise EngineError("tts: made no sound")
-    return Announcement(text, form, (chime_of(form) if chime else b"") + bytes(sound))
+    return Announcement(text, form, (chime_of(form) if chime else b"") + pcm)
 
 
 def chime_of(form: PcmFormat) -> bytes:

@@ -22,7 +22,7 @@ from hub.conversation.speaking import Speaking
 from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate, Watcher
 from hub.conversation.turn import Mark, Turn
 from hub.engines.base import EngineError, LanguageModel, Message
-from hub.home.base import Command, Home, HomeError, Place
+from hub.home.base import Command, Home, HomeError, Place, Tools
 
 _QUEUED_CLAUSES = 8
 _DOING_TIMEOUT = 15.0  # seconds that something may take to be done
@@ -185,10 +185,23 @@ class Answering:
         Raises:
             EngineError: the language model failed.
         """
-        tools = self._home.tools_for(text, place) if self._home is not None else None
-        if tools is None:
+        home, models = self._home, self._engines.llm
+        if home is None or home.tools_for(text, place) is None:
             return None
-        llm, reply = await self._engines.llm.get(timeout=LOADING_PATIENCE), ""
+        for again in (False, True):
+            llm = await models.get(timeout=LOADING_PATIENCE)
+            if (tools := home.tools_for(text, place)) is None:
+                return None  # the model that works now is too small for that
+            try:
+                return tools.chosen(await self._choice(turn, llm, tools))
+            except EngineError as exc:  # nothing is done yet
+                if again or models.has(llm) or models.instead(llm, exc) is None:
+                    raise
+        return None
+
+    async def _choice(self, turn: Turn, llm: LanguageModel, tools: Tools) -> str:
+        """Return what the language model writes about what is to be done."""
+        reply = ""
         # In a cache of its own, or the room would have to read its conversation again.
         room = f"{turn.room} {_TOOLS}"
         messages = [self.system, Message("user", tools.prompt)]
@@ -200,7 +213,7 @@ class Answering:
                         reply += piece
         finally:
             llm.forget(room)
-        return tools.chosen(reply)
+        return reply
 
     async def _say_done(self, turn: Turn, peer: Peer, said: str, gate: Gate) -> None:
         """Say what came of a command."""
@@ -223,8 +236,8 @@ class Answering:
         llm = await models.get(timeout=LOADING_PATIENCE)
         try:
             await self._write_and_speak(turn, text, peer, memory, gate)
-        except EngineError:
-            if turn.playback.started or models.has(llm) or models.current is None:
+        except EngineError as exc:
+            if turn.playback.started or models.has(llm) or models.instead(llm, exc) is None:
                 raise
             turn.forget_reply()
             await self._write_and_speak(turn, text, peer, memory, gate)
@@ -266,8 +279,30 @@ class Answering:
     async def reply(
         self, turn: Turn, text: str, memory: Memory, *, place: str = ""
     ) -> AsyncGenerator[str]:
-        """Yield the clauses of the reply, honest ones only; `place` is where they are, if known."""
-        llm = await self._engines.llm.get(timeout=LOADING_PATIENCE)
+        """Yield the clauses of the reply, honest ones only; `place` is where they are, if known.
+
+        Where the model fails before its first clause, and another one works, that one writes it.
+        """
+        models = self._engines.llm
+        llm, begun = await models.get(timeout=LOADING_PATIENCE), False
+        for again in (False, True):
+            try:
+                async with aclosing(self._reply(turn, llm, text, memory, place)) as reply:
+                    async for clause in reply:
+                        begun = True
+                        yield clause
+                return
+            except EngineError as exc:
+                other = models.instead(llm, exc)
+                if again or begun or other is None:
+                    raise
+                turn.forget_reply()
+                llm = other
+
+    async def _reply(
+        self, turn: Turn, llm: LanguageModel, text: str, memory: Memory, place: str
+    ) -> AsyncGenerator[str]:
+        """Yield the clauses of a model's reply."""
         messages = [self.system, *memory.messages(), Message("user", text)]
         # Without abilities: what nobody has done before was not done, whatever the model says.
         reply = write_reply(

@@ -153,6 +153,9 @@ class ClauseSplitter:
                 self._text = self._text[end:]
                 self._next = 0
                 self._first, self._second = False, self._first
+            elif self._next >= RUN_ON_CHARACTERS:
+                # Its head has too few letters, and stays as it is: no place further on will do.
+                self._next = len(self._text)
             else:
                 self._next += 1
         return clauses

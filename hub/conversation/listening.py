@@ -368,7 +368,7 @@ class Listener:
         while True:
             await asyncio.sleep(_DRAFT_SECONDS)
             # Never where it would keep a transcript waiting that somebody waits for.
-            idle = self._engines.stt.in_use == 0
+            idle = self._engines.stt.idle
             if not idle or not self._endpointer.speaking or self._endpointer.paused:
                 continue
             utterance = self._endpointer.so_far()

@@ -7,7 +7,7 @@ from datetime import datetime
 from hub.conversation.about_itself import about_itself
 from hub.conversation.about_now import about_now, time_of
 from hub.conversation.clauses import ClauseSplitter
-from hub.conversation.honesty import ReplyCheck, missing_ability
+from hub.conversation.honesty import ReplyCheck, Review, missing_ability
 from hub.conversation.patience import pieces_of
 from hub.conversation.turn import Mark, Turn
 from hub.engines.base import LanguageModel, Message
@@ -72,7 +72,7 @@ async def write_reply(
         async for piece in pieces:
             turn.mark(Mark.FIRST_TOKEN)
             for clause in splitter.push(piece):
-                review = check.review(clause)
+                review = _reviewed(check, clause, least)
                 for kept in review.say:
                     yield kept
                 if review.stop:
@@ -80,12 +80,35 @@ async def write_reply(
     turn.mark(Mark.LAST_TOKEN)
     rest = splitter.flush()
     if generation.stats.cut and turn.record.marks.get(Mark.FIRST_CLAUSE):
-        rest = [clause for clause in rest if clause.rstrip().endswith(_SENTENCE_ENDS)]
+        sentences = [sentence for clause in rest for sentence in _sentences(clause)]
+        rest = [one for one in sentences if one.rstrip().endswith(_SENTENCE_ENDS)]
     for clause in rest:
-        review = check.review(clause)
+        review = _reviewed(check, clause, least)
         for kept in review.say:
             yield kept
         if review.stop:
             return
     for kept in check.finish().say:
         yield kept
+
+
+def _reviewed(check: ReplyCheck, clause: str, least: int) -> Review:
+    """Review a clause, which may be several short sentences where a voice wants longer ones.
+
+    Each is reviewed alone: "no problem" must not make a claim behind it look like a denial.
+    """
+    if least <= 1:
+        return check.review(clause)
+    said: list[str] = []
+    for sentence in _sentences(clause):
+        review = check.review(sentence)
+        said += review.say
+        if review.stop:
+            return Review(tuple(said), stop=True)
+    return Review(("".join(said),) if said else ())
+
+
+def _sentences(clause: str) -> list[str]:
+    """Return the sentences of a clause."""
+    splitter = ClauseSplitter(quick_start=False)
+    return [*splitter.push(clause), *splitter.flush()]

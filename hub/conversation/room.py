@@ -188,7 +188,7 @@ class Room:
     def new_conversation(self) -> None:
         """Forget what was said here; a turn that is under way goes on, and is the first."""
         self.memory.clear()
-        if (llm := self._pipeline.engines.llm.current) is not None:
+        for llm in self._pipeline.engines.llm.loaded:
             llm.forget(self.name)
 
     async def close(self) -> None:

@@ -51,13 +51,15 @@ class Speaking:
         """
         voices = self._engines.tts
         for again in (False, True):
-            if turn.voice is None:
+            # Another voice may speak the reply for as long as nothing was heard of it.
+            unheard = not turn.playback.started
+            if turn.voice is None or (unheard and not voices.has(turn.voice.engine)):
                 engine = await voices.get(timeout=LOADING_PATIENCE)
                 turn.voice = Voice.of(engine, self._settings.tts)
-            # Another voice may speak the reply for as long as nothing was heard of it.
             engine = turn.voice.engine
-            other = None if again or turn.playback.started else voices.other(engine)
-            patience = PATIENCE if other is None else _FIRST_SOUND
+            other = voices.other(engine) if unheard and not again else None
+            hurries = other is not None and voices.fit(other)
+            patience = _FIRST_SOUND if hurries else PATIENCE
             speech = pieces_of(turn.voice.say(words), "tts", first=patience)
             try:
                 with voices.using(engine):
@@ -66,11 +68,13 @@ class Speaking:
                             await self._say(turn, peer, text, engine.format, pieces, gate)
                         return
                     except NoAnswer:
-                        if other is None or turn.playback.started:
+                        if not hurries or turn.playback.started:
                             raise
                         # It is slow at the moment, and works: nobody restarts it.
             except EngineError:
-                if other is None or turn.playback.started:
+                task = asyncio.current_task()  # an engine may complain of being cancelled
+                cancelled = task is not None and task.cancelling() > 0
+                if other is None or turn.playback.started or cancelled:
                     raise
             assert other is not None
             turn.voice = Voice.of(other, self._settings.tts)
@@ -166,4 +170,4 @@ class Speaking:
     def _still_there(self, voice: Voice | None) -> bool:
         """Tell whether the voice that began a reply can go on: no reply changes it halfway."""
         tts = self._engines.tts
-        return voice is not None and (tts.has(voice.engine))
+        return voice is not None and tts.has(voice.engine)

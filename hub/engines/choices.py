@@ -162,11 +162,18 @@ def _check_voice(settings: Settings) -> None:
     if settings.language not in (languages := tts_languages(settings)):
         raise ConfigError(
             f"language: {tts.engine} does not speak {settings.language!r}, only: "
-            f"{', '.join(languages)}"
+            f"{', '.join(languages)}; {_who_speaks(settings)}"
         )
     voices = _known_voices(settings)
     if voices and tts.voice is not None and tts.voice not in voices:
         raise ConfigError(f"tts.voice: no voice {tts.voice!r}; there are: {', '.join(voices)}")
+
+
+def _who_speaks(settings: Settings) -> str:
+    """Say which engine may speak the language."""
+    able = [name for name in CHECKPOINTS if settings.language in languages_of(name)]
+    parler = f'tts.engine = "parler" with tts.model = "{able[0]}", or ' if able else ""
+    return f'set {parler}tts.engine = "piper" with a voice of that language (docs/engines.md)'
 
 
 def stt_model(settings: Settings) -> str:

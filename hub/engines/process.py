@@ -76,6 +76,7 @@ class EngineProcess:
         self._why = ""  # we have killed it
         self._silent_for = 0.0  # seconds, as far as was looked
         self._closing = False
+        self._gone = False  # it was reaped and its group killed: their numbers may be others' now
         self._ended: asyncio.Future[EngineError] | None = None
 
     async def start(self) -> None:
@@ -196,6 +197,7 @@ class EngineProcess:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
         self._kill()  # what it has started
+        self._gone = True
         # Its last words may still be on their way; what it has started may hold the pipe open.
         await asyncio.wait(self._tasks[:1], timeout=_LOOK)
         assert self._ended is not None
@@ -222,7 +224,7 @@ class EngineProcess:
 
     def _kill(self) -> None:
         """Kill the process, if it is there, and what it has started (its group)."""
-        if self._child is not None:
+        if self._child is not None and not self._gone:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
 
@@ -293,9 +295,17 @@ def _private_folder() -> Path:
     Under systemd $XDG_RUNTIME_DIR is not set for system services, and /tmp is the service's own.
     """
     name = f"parlour-{secrets.token_hex(6)}"
-    places = [os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"]  # noqa: S108 - the folder in it is made with mode 700, and fails where it exists
+    places = [os.environ.get("XDG_RUNTIME_DIR", ""), _temporary(), "/tmp"]  # noqa: S108 - the folder in it is made with mode 700, and fails where it exists
     for place in places:
         fits = len(os.fsencode(f"{place}/{name}/notify")) <= _LONGEST_PATH
         if place.startswith("/") and fits and os.access(place, os.W_OK | os.X_OK):
             return Path(place) / name
     raise EngineUnavailable(f"no folder for a socket: cannot write to {', '.join(places)}")
+
+
+def _temporary() -> str:
+    """Return the folder for temporary files; "" where none can be written to (a full disk)."""
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return ""

@@ -37,7 +37,7 @@ def _family(pid: int) -> list[int]:
 def _field(path: Path, name: str) -> int:
     """Return a field of one of /proc's files, in bytes; 0 where it is not there."""
     try:
-        for line in path.read_text().splitlines():
+        for line in path.read_text(errors="replace").splitlines():  # names may be of any bytes
             if line.startswith(name):
                 return int(line.split()[1]) * 1024
     except OSError:

@@ -36,8 +36,9 @@ from protocol.uri import Inet, parse
 _LOGGER = logging.getLogger("hub.engines.serve")  # __name__ may be "__main__"
 _LISTEN = {"stt": "tcp://127.0.0.1:10300", "tts": "tcp://127.0.0.1:10200"}  # Wyoming's own ports
 _MOST_PEERS = 128  # the hub makes a connection for each request
-# A reply that waits for its turn to be confirmed is not read meanwhile.
-_LIMITS = Limits(idle_timeout=300.0, write_timeout=60.0)
+# A peer that is worked for may be silent (`Session`), and a reply that waits for its turn to be
+# confirmed is not read meanwhile.
+_LIMITS = Limits(idle_timeout=None, write_timeout=60.0)
 _MOST_SETTINGS = 1 << 20  # bytes
 _MAKE_TIMEOUT = 300.0  # seconds; it may hash a model's files
 _CLOSE_TIMEOUT = 4.0  # seconds; `hub.engines.process` kills after 5

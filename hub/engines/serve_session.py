@@ -38,6 +38,7 @@ from protocol.engine_keys import ErrorCode
 _LOGGER = logging.getLogger(__name__)
 _REFUSAL_TIME = 1.0  # seconds in which a peer may take the reason before the connection is closed
 _STOPPING = 10.0  # seconds for an engine to stop when it is told to; then it hangs
+_IDLE = 300.0  # seconds that a peer may rest while nothing is worked on for it
 _NUMBERS = itertools.count()
 _AUDIO = frozenset(("audio-start", "audio-chunk", "audio-stop"))
 
@@ -87,8 +88,7 @@ class Session:
         client.set(f"{self._connection.peer} {next(_NUMBERS)}")  # here and in the work
         try:
             while True:
-                # (`Limits.idle_timeout` is the time-out of `read`)
-                await self._take(await self._connection.read())
+                await self._take(await self._next())
         except (ConnectionClosed, IdleTimeout):
             pass
         except WriteTimeout as exc:
@@ -99,6 +99,23 @@ class Session:
             await self._refuse("bad-input", str(exc), linger=True)
         finally:
             await self._stop()
+
+    async def _next(self) -> Event:
+        """Wait for the next event of the peer.
+
+        Raises:
+            IdleTimeout: none came for 300 s in which nothing was worked on for it.
+        """
+        while True:
+            working = self._work is not None and not self._work.done()
+            try:
+                async with asyncio.timeout(_IDLE) as clock:
+                    return await self._connection.read()
+            except TimeoutError:
+                if not clock.expired():
+                    raise
+                if not working:
+                    raise IdleTimeout(f"no request for {_IDLE:g} s") from None
 
     async def _take(self, event: Event) -> None:
         try:

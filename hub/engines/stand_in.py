@@ -52,12 +52,22 @@ class Backed(Supervised[E]):
         return self._unfit(self.own, self.in_use) if self.own is not None else ""
 
     @property
+    def idle(self) -> bool:
+        """Whether nobody has either of them lent at the moment."""
+        return super().idle and self.stand_in.idle
+
+    @property
     def current(self) -> E | None:
         """Whichever works at the moment: a slow one is better than none."""
         own = self.own
         if own is not None and not self.unfit:
             return own
         return self.stand_in.current or own
+
+    @property
+    def loaded(self) -> tuple[E, ...]:
+        """Those of both that are loaded."""
+        return (*super().loaded, *self.stand_in.loaded)
 
     def has(self, engine: E) -> bool:
         """Tell whether this very engine, either of them, is loaded and not reported as failed."""
@@ -67,6 +77,10 @@ class Backed(Supervised[E]):
         """Return one that works, other than this one; None where there is none."""
         both = (self.own, self.stand_in.current)
         return next((one for one in both if one is not None and one is not engine), None)
+
+    def fit(self, engine: E) -> bool:
+        """Tell whether a loaded engine, either of them, is one to turn to."""
+        return engine is not self.own or not self.unfit
 
     def start(self) -> None:
         """Begin to load both; returns at once."""

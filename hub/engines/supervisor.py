@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from hub.engines.base import (
     BadInput,
@@ -62,12 +62,18 @@ class Supervised(Generic[E]):
         self._replaced: list[E] = []  # that are to be closed before another one is loaded
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None  # loads, then watches
+        self._tasks: set[asyncio.Task[None]] = set()  # it, and those before that still clean up
         self._ready_since = 0.0  # on the monotonic clock
         self._pause = 0.0  # seconds before the next one is loaded
 
     def start(self) -> None:
         """Begin to load; returns at once."""
-        self._task = asyncio.create_task(self._load(), name=f"load {self.role}")
+        self._spawn(self._load())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.create_task(work, name=f"load {self.role}")
+        self._tasks.add(self._task)
+        self._task.add_done_callback(self._tasks.discard)
 
     @property
     def started(self) -> bool:
@@ -75,9 +81,19 @@ class Supervised(Generic[E]):
         return self._task is not None
 
     @property
+    def idle(self) -> bool:
+        """Whether nobody has it lent at the moment."""
+        return self.in_use == 0
+
+    @property
     def current(self) -> E | None:
         """The loaded engine, if there is one at the moment."""
         return self._engine
+
+    @property
+    def loaded(self) -> tuple[E, ...]:
+        """All that are loaded, for whatever concerns each of them."""
+        return () if self._engine is None else (self._engine,)
 
     def has(self, engine: E) -> bool:
         """Tell whether this very engine is loaded, and not reported as failed."""
@@ -86,6 +102,23 @@ class Supervised(Generic[E]):
     def other(self, engine: E) -> E | None:
         """Return an engine that works, other than this one; None where there is none."""
         return None if self.current is engine else self.current
+
+    def fit(self, engine: E) -> bool:
+        """Tell whether a loaded engine is one to turn to while another one still works."""
+        return True
+
+    def instead(self, engine: E, error: EngineError) -> E | None:
+        """Return the engine that is to do all again what `engine`, which was used, failed at.
+
+        None where no other one works, where it would fail at that, too, and where nobody waits for
+        it any more: an engine may complain while it is being cancelled.
+        """
+        task = asyncio.current_task()
+        if isinstance(error, BadInput) or (task is not None and task.cancelling()):
+            return None
+        if self.has(engine) and not isinstance(error, EngineBusy):
+            return None  # it is slow, and works
+        return self.other(engine)
 
     async def get(self, *, timeout: float) -> E:
         """Return the loaded engine, waiting at most `timeout` seconds while it loads.
@@ -142,13 +175,11 @@ class Supervised(Generic[E]):
         before: asyncio.Task[None] = self._task
         if asyncio.current_task() is not before:  # else it ends by itself
             before.cancel()
-        self._task = asyncio.create_task(self._load_after(before), name=f"load {self.role}")
+        self._spawn(self._load_after(tuple(self._tasks)))
 
-    async def _load_after(self, before: asyncio.Task[None]) -> None:
-        try:
-            await asyncio.wait([before])
-        finally:  # `before` closes what it made, also where this is renewed or closed meanwhile
-            await asyncio.wait([before])
+    async def _load_after(self, before: Collection[asyncio.Task[None]]) -> None:
+        if before:
+            await asyncio.wait(before)  # they close what they made
         await self._load()
 
     @asynccontextmanager
@@ -171,8 +202,8 @@ class Supervised(Generic[E]):
         try:
             with self.using(engine):
                 return await work(engine)
-        except EngineError:
-            if self.has(engine) or (other := self.current) is None:
+        except EngineError as exc:
+            if (other := self.instead(engine, exc)) is None:
                 raise
         with self.using(other):
             return await work(other)
@@ -193,7 +224,8 @@ class Supervised(Generic[E]):
         """Stop loading, free the engine; whoever waits for it is told."""
         if self._task is not None and not self._task.done():
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        if self._tasks:  # `wait` and no `gather`, which would cancel them again while they clean up
+            await asyncio.wait(tuple(self._tasks))
         if self._engine is not None:
             self._replaced.append(self._engine)
             self._engine = None  # from here on nobody can report it
@@ -223,10 +255,12 @@ class Supervised(Generic[E]):
                 if why != before:  # the same again is no news
                     _LOGGER.error("%s: %s (trying again)", self.role, why)
                 if engine is not None:
-                    await _close(self.role, engine)
+                    self._replaced.append(engine)
+                    await self._close_replaced()
             except asyncio.CancelledError:
                 if engine is not None:
-                    await _close(self.role, engine)
+                    self._replaced.append(engine)
+                    await self._close_replaced()
                 raise
             else:
                 self._engine = engine
@@ -234,8 +268,6 @@ class Supervised(Generic[E]):
                 self.load_seconds = time.monotonic() - began
                 self._set(EngineState.READY, "")
                 _LOGGER.info("%s ready: %s in %.1f s", self.role, engine.name, self.load_seconds)
-                if engine.note:
-                    _LOGGER.warning("%s: %s", self.role, engine.note)
                 break
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_RETRY)

@@ -222,7 +222,7 @@ class Transcriber:
 
     def _is_free(self) -> bool:
         """Whether nobody wants the engine at the moment."""
-        return not self._turns.locked() and self._engines.stt.in_use == 0
+        return not self._turns.locked() and self._engines.stt.idle
 
     async def _part(self, window: Window, early: Early | None, options: Options) -> Part:
         """Return what is said in one window."""

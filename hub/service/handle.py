@@ -101,8 +101,9 @@ class Answerer:
     async def forget(self, own: str) -> None:
         """Forget a conversation that was its connection's own."""
         self._rooms.forget(own)
-        with contextlib.suppress(EngineError):  # then there is nothing to forget
-            (await self._engines.llm.get(timeout=0.1)).forget(own)
+        for llm in self._engines.llm.loaded:
+            with contextlib.suppress(EngineError):  # it is closing: nothing is left to forget
+                llm.forget(own)
 
 
 class Question:

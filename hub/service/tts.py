@@ -14,6 +14,7 @@ from hub.conversation.patience import pieces_of
 from hub.conversation.pipeline import Engines
 from hub.conversation.speakable import Speakable
 from hub.conversation.voice import Voice
+from hub.engines.base import EngineError
 from hub.service.feed import Feed
 from hub.service.request import (
     LOADING_PATIENCE,
@@ -25,6 +26,7 @@ from hub.service.request import (
     text_in,
 )
 from hub.service.voices import check_voice, chosen, languages, voice_for, voices
+from protocol.audio import PcmFormat
 from protocol.connection import MalformedFrame
 from protocol.engine_keys import DESCRIPTION
 
@@ -108,28 +110,50 @@ class Speaker:
 
     async def say(self, text: AsyncIterator[str], asked: Asked, write: Write) -> None:
         """Send the speech of `text`, each sentence as soon as it is whole; all in one voice."""
-        voice = await self.voice(asked)
-        form = voice.engine.format
-        await write(AudioStart(rate=form.rate, width=form.width, channels=form.channels))
-        async with aclosing(self.speech(text, voice)) as pieces:
-            async for pcm in pieces:
+        form: PcmFormat | None = None
+        async with aclosing(self.speech(text, asked)) as pieces:
+            async for its, pcm in pieces:
+                if form is None:
+                    form = its
+                    await write(_start_of(form))
                 await write(AudioChunk(form.rate, form.width, form.channels, pcm))
+        if form is None:  # there was no word in it
+            await write(_start_of((await self.voice(asked)).engine.format))
         await write(AudioStop())
 
-    async def speech(self, text: AsyncIterator[str], voice: Voice) -> AsyncGenerator[bytes]:
-        """Yield the speech of `text` in a voice's format, each sentence as soon as it is whole.
+    async def speech(
+        self, text: AsyncIterator[str], asked: Asked
+    ) -> AsyncGenerator[tuple[PcmFormat, bytes]]:
+        """Yield the speech of `text`, each sentence as soon as it is whole; all in one voice.
+
+        Each piece comes with its format, which is that of the first. A voice that fails before
+        its first sound is replaced by another one that works.
 
         Raises:
-            EngineError: the voice failed, or is not there any more.
+            EngineUnavailable: no voice is there.
+            EngineError: the voice failed.
+            RequestError: no such voice.
         """
-        least = voice.engine.clause_letters[0]
-        async with aclosing(self._sentences(text, least)) as sentences:
+        tts, settings = self._engines.tts, self._settings
+        voice, begun = await self.voice(asked), False
+        async with aclosing(self._sentences(text, voice.engine.clause_letters[0])) as sentences:
             async for words in sentences:
-                with self._engines.tts.using(voice.engine):
-                    async with aclosing(pieces_of(voice.say(words), "tts")) as pieces:
-                        async for pcm in pieces:
-                            if pcm:
-                                yield pcm
+                for again in (False, True):
+                    engine = voice.engine
+                    try:
+                        with tts.using(engine):
+                            async with aclosing(pieces_of(voice.say(words), "tts")) as pieces:
+                                async for pcm in pieces:
+                                    if pcm:
+                                        begun = True
+                                        yield engine.format, pcm
+                        break
+                    except EngineError as exc:
+                        if begun or again or (other := tts.instead(engine, exc)) is None:
+                            raise
+                        voice = voice_for(
+                            other, tts, settings, asked.voice, asked.description, asked.language
+                        )
 
     async def _sentences(self, text: AsyncIterator[str], least: int) -> AsyncGenerator[str]:
         """Yield what is to be said, a sentence at a time; those of fewer letters with the next."""
@@ -144,6 +168,10 @@ class Speaker:
         for sentence in splitter.flush():
             if words := speakable.push(sentence):
                 yield words
+
+
+def _start_of(form: PcmFormat) -> AudioStart:
+    return AudioStart(rate=form.rate, width=form.width, channels=form.channels)
 
 
 class Speech:

@@ -171,18 +171,21 @@ class Steps:
             ApiError: an unknown voice, no word to say, or the engine is not there or failed.
         """
         with problems_of(self._engines.tts):
-            speaking = await self._speaker.voice(Asked(voice or "", description or ""))
-            pieces = self._speaker.speech(_once(text), speaking)
+            asked = Asked(voice or "", description or "")
+            pieces = self._speaker.speech(_once(text), asked)
             first = await anext(pieces, None)
             if first is None:
                 raise ApiError(400, "bad-text", "the text: there is no word in it")
-            return Spoken(speaking.engine.format, self._pieces(first, pieces))
+            form, pcm = first
+            return Spoken(form, self._pieces(pcm, pieces))
 
-    async def _pieces(self, first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async def _pieces(
+        self, first: bytes, rest: AsyncGenerator[tuple[PcmFormat, bytes]]
+    ) -> AsyncGenerator[bytes]:
         async with aclosing(rest):
             yield first
             with problems_of(self._engines.tts):
-                async for pcm in rest:
+                async for _, pcm in rest:
                     yield pcm
 
     def _language(self, known: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from environments import environment, peer
+from environments import FASTER_WHISPER_SERVER, environment, peer
 from processes import House
 from results import bar, progress, record, spread, table
 from speech_clips import (
@@ -43,7 +43,6 @@ from protocol.audio import SPEECH
 from protocol.connection import Limits
 from protocol.transport import connect
 
-PEER = ("wyoming-faster-whisper==3.8.1", "av<19")  # with av 19 it cannot decode (see docs)
 CHUNK_SECONDS = 0.064
 SILENCE = 0.5  # seconds behind each clip
 OWN_CLIPS = 12
@@ -63,7 +62,7 @@ class Answer:
 
 def faster_whisper(house: House):
     """The peer; all but the language and the threads as it comes."""
-    python = environment("wyoming-faster-whisper", *PEER)
+    python = environment(*FASTER_WHISPER_SERVER)
     model, folder = path_of(stt_model(Settings())), house.place("peer")
     arguments = ("--model", str(model), "--data-dir", str(folder), "--language", "en")
     options = ("--compute-type", "int8", "--stt-library", "faster-whisper")

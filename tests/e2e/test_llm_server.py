@@ -3,8 +3,8 @@
 from contextlib import AsyncExitStack
 
 import pytest
-from llm_server import SERVED, free_port, llm_server
-from processes import LLM, VOICE
+from llm_server import SERVED, llm_server
+from processes import LLM, VOICE, free_port
 
 pytestmark = [pytest.mark.long, pytest.mark.local]
 ENDED = r"turn ended: (\S+)"

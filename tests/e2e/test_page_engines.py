@@ -12,7 +12,7 @@ from web_hub import web_hub
 
 from hub.live.state import EngineChanged, EngineSpeed, EngineView
 
-pytestmark = pytest.mark.local  # the page is on the hub's own machine
+pytestmark = [pytest.mark.local, pytest.mark.long]  # the page is on the hub's own machine
 
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}

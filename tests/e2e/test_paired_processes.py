@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 import os
 import re
-import socket
 import stat
 from dataclasses import dataclass
 
 import pytest
-from processes import START_TIMEOUT, VOICE, House
+from processes import START_TIMEOUT, VOICE, House, free_port
 from wyoming.info import Describe
 
 from protocol.pairing import Pairing
@@ -60,12 +59,6 @@ class PairedHouse(House):
 @pytest.fixture
 def house(site, tmp_path):
     return PairedHouse(site, tmp_path)
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def files_of(house):

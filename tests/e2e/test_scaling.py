@@ -8,8 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from llm_server import free_port
-from processes import VOICE
+from processes import VOICE, free_port
 
 pytestmark = [pytest.mark.long, pytest.mark.local]
 SAMPLE = Path(__file__).parents[2] / "deploy" / "haproxy.sample.cfg"

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import sys
 import urllib.error
 import urllib.parse
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from processes import VOICE, House
+from processes import VOICE, House, free_port
 
 from protocol.audio import wav_of, write_wav
 
@@ -89,9 +88,7 @@ async def test_wyoming_bench_measures_transcripts_in_both_modes(hub, voice, tmp_
 @asynccontextmanager
 async def bridge(hub, kind: str):
     """One of wyoming's own HTTP servers; a function that asks it for a path."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", f"wyoming.http.{kind}_server"),
         *("--uri", f"tcp://127.0.0.1:{hub.port}", "--host", "127.0.0.1", "--port", str(port)),

@@ -2,11 +2,10 @@
 
 import asyncio
 import re
-import socket
 import time
 
 import pytest
-from processes import VOICE
+from processes import VOICE, free_port
 from recordings import AUDIO
 
 from protocol.audio import SPEECH, Converter, read_wav
@@ -106,9 +105,7 @@ async def test_the_wake_word_interrupts_the_reply_and_the_new_question_is_answer
 
 @pytest.mark.long
 async def test_a_satellite_that_waits_to_be_dialled_is_driven_by_the_hub(house, ask):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://{house.rooms_address}:{free.getsockname()[1]}"
+    address = f"tcp://{house.rooms_address}:{free_port()}"
     dial = f'dial = ["{address}"]\n'
     async with house.hub(link=dial) as hub, house.satellite(address, waits=True) as kitchen:
         await hub.wait_for("kitchen: connected", timeout=30)

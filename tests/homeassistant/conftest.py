@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from ha_client import Client
-from ha_server import LAMP, NOWADAYS, CannotBuild, HomeAssistant, build, free_port
-from processes import NO_FOLLOW_UP, VOICE, House, Process
+from ha_server import LAMP, NOWADAYS, CannotBuild, HomeAssistant, build
+from processes import NO_FOLLOW_UP, VOICE, House, Process, free_port
 
 from protocol.audio import SPEECH, Converter
 from protocol.private_files import write_private

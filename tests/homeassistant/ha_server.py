@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import aiohttp
 from ha_client import Client, Refused, onboarded
+from processes import free_port
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT = 120.0  # seconds; the first start under load takes longest
@@ -88,12 +88,6 @@ def build() -> Path:
     if script.returncode != 0:
         raise CannotBuild("deploy/home_assistant.sh failed (see above)")
     return Path(script.stdout.splitlines()[-1])
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 class HomeAssistant:

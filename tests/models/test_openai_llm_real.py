@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import psutil
 import pytest
-from llm_server import SERVED, free_port, llm_server
-from processes import LLM
+from llm_server import SERVED, llm_server
+from processes import LLM, free_port
 
 from hub.engines.base import BadInput, EngineError, EngineUnavailable, Message, Sampling
 from hub.engines.remote.openai_llm import OpenAiLlm

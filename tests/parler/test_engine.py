@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from hub.config import TtsSettings
-from hub.engines.base import BadInput, EngineError, EngineUnavailable
+from hub.engines.base import BadInput, EngineBusy, EngineError, EngineUnavailable
+from hub.engines.parler import engine as engine_module
 from hub.engines.parler.engine import Parler
 from hub.engines.parler.voices import CHECKPOINTS, VOICES
 
@@ -83,6 +84,27 @@ async def test_one_that_waits_for_another_can_be_closed_without_having_begun(par
         await waiting
     await anext(first)  # goes on as if nothing were
     await first.aclose()
+
+
+async def test_one_that_waits_for_the_other_model_leaves_its_thread_when_it_is_cancelled(parler):
+    with parler._alone:
+        waiting = asyncio.create_task(said(parler))
+        while parler._thread._running is None:
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        async with asyncio.timeout(5):
+            while parler._thread._running is not None:
+                await asyncio.sleep(0.01)
+    assert await said(parler)
+
+
+async def test_another_model_that_does_not_end_makes_it_busy_and_not_broken(parler, monkeypatch):
+    monkeypatch.setattr(engine_module, "_TURN_TIMEOUT", 0.2)
+    with parler._alone, pytest.raises(EngineBusy):
+        await said(parler)
+    assert await said(parler)
 
 
 async def test_two_at_once_take_turns_and_sound_as_they_do_alone(parler):
@@ -359,7 +381,10 @@ async def test_a_compiler_that_fails_leaves_the_engine_speaking_and_a_note(make_
         await engine.close()
 
 
-async def test_while_the_compiled_model_is_tried_out_nothing_else_computes(make_checkpoint):
+async def test_while_the_compiled_model_is_tried_out_nothing_else_computes(
+    make_checkpoint, monkeypatch
+):
+    monkeypatch.setattr(engine_module, "_TURN_TIMEOUT", 300.0)  # others use this machine, too
     engine = Parler(settings_of(make_checkpoint()))
     await engine.load()
     first = engine._way.speaker.model

@@ -17,7 +17,7 @@ from wyoming.event import Event
 from wyoming.info import Info
 
 from hub.config import Settings, SttSettings, TtsSettings
-from hub.engines import process
+from hub.engines import process, serve_session
 from hub.engines.apart import python_of
 from hub.engines.base import EngineError, EngineUnavailable
 from hub.engines.choices import spec_of
@@ -159,6 +159,17 @@ async def test_work_for_a_peer_that_goes_or_asks_anew_is_closed_at_once(open_pee
     if gone != "closes":
         await peer.until("audio-stop")
         assert [text for text, *_ in engine.asked][1:] == ["Yes."]
+
+
+async def test_a_peer_that_is_worked_for_may_be_silent_and_one_that_rests_is_sent_away(
+    open_peers, monkeypatch
+):
+    monkeypatch.setattr(serve_session, "_IDLE", 0.2)
+    peer = await (await open_peers(voice_of(Voice(seconds=0.1))))()
+    await peer.ask("synthesize", text="A long story. " * 5)
+    assert (await peer.until("audio-stop", "error"))[-1].type == "audio-stop"
+    with pytest.raises(ConnectionClosed):
+        await peer.read()
 
 
 @pytest.mark.parametrize(
@@ -387,6 +398,14 @@ def test_long_texts_are_cut_at_sentences_and_short_ones_stay_whole():
     assert clauses_of("a" * 220, 24, 100) == ("a" * 100, "a" * 100, "a" * 20)
 
 
+@pytest.mark.parametrize("mark", [".", ", ", "\n", "[ ", ") ", "\U0001f600"])
+def test_a_text_of_marks_alone_holds_nobody_up(mark):
+    text = mark * (100_000 // len(mark)) + "a"
+    began = time.monotonic()
+    assert clauses_of(text, 24, 300)
+    assert time.monotonic() - began < 2.0  # a bound of a hang: it took 5 to 21 s
+
+
 def test_it_runs_with_the_base_install_and_numpy_alone():
     """In Parler's and Piper's environments there is nothing else of ours."""
     base = {"hub", "protocol", "wyoming", "msgspec", "numpy", "soxr", "typing_extensions"}
@@ -449,6 +468,16 @@ def test_memory_counts_what_a_process_has_started():
     assert memory_of(child.pid, 1) == 0
 
 
+def test_memory_is_read_whatever_a_process_calls_itself():
+    rename = "import ctypes; ctypes.CDLL(None).prctl(15, b'\\xff\\xfe'); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", rename], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        child.stdout.readline()
+        assert memory_of(child.pid, 1 << 50) > 0
+        child.communicate(b"\n", timeout=TIMEOUT)
+
+
 def test_a_missing_environment_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
     with pytest.raises(EngineUnavailable, match=r"\.venv-parler; run: make parler"):
@@ -470,6 +499,29 @@ def test_the_socket_is_in_the_users_folder_where_that_will_do(tmp_path, monkeypa
         folder = process._private_folder()
         assert (folder.parent == expected) == (expected is not None)
         assert len(str(folder / "notify")) <= 107
+
+
+def test_a_full_temporary_folder_is_no_matter_where_the_users_own_will_do(tmp_path, monkeypatch):
+    def full():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(process.tempfile, "gettempdir", full)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert process._private_folder().parent == tmp_path
+
+
+async def test_a_process_that_ended_by_itself_is_not_killed_again(tmp_path, monkeypatch):
+    """Its number may be another's by then."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexit 3\n")
+    python.chmod(0o755)
+    engine = EngineProcess("tts", Settings(), python)
+    with pytest.raises(EngineError, match="status 3"):
+        await engine.start()
+    killed = []
+    monkeypatch.setattr(os, "killpg", lambda *group: killed.append(group))
+    await engine.close()
+    assert killed == []
 
 
 async def test_a_process_that_cannot_be_started_leaves_nothing(tmp_path, monkeypatch):

@@ -59,6 +59,12 @@ def test_what_a_profile_says_passes_the_hub_s_own_check(tmp_path, gigabytes, lan
         assert "multilingual" in settings.tts.model
 
 
+@pytest.mark.parametrize(("gigabytes", "alone"), [(4, 0), (8, 1), (16, 2)])
+def test_a_profile_says_of_which_models_the_package_index_has_none(gigabytes, alone):
+    text = profile(GpuReport((card(gigabytes),)), "en")
+    assert text.count("It comes from the model hub alone.") == alone
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_without_a_gpu_the_profile_is_for_the_processor_and_says_so(tmp_path, language):
     path = tmp_path / "hub.toml"
@@ -97,6 +103,33 @@ def test_a_profile_is_written_once_and_replaced_only_when_told(
     assert main(["doctor", "--profile", "hub.toml", "--replace"]) == 0
     assert load_settings(Path("hub.toml")).tts.engine == "parler"
     assert sorted(tmp_path.iterdir()) == [tmp_path / "bin", tmp_path / "hub.toml"]
+
+
+def test_a_profile_for_a_folder_that_is_not_there_names_the_folder(tmp_path, nvidia_smi, capsys):
+    nvidia_smi("NVIDIA RTX, GPU-a, 8192, 8000, 580.95, 8.6")
+    assert main(["doctor", "--profile", str(tmp_path / "none" / "hub.toml")]) == 1
+    assert f"there is no folder {tmp_path}/none; make it" in capsys.readouterr().err
+
+
+def test_a_profile_for_piper_says_that_it_takes_its_environment_and_a_voice(
+    tmp_path, nvidia_smi, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    nvidia_smi("NVIDIA RTX, GPU-a, 8192, 8000, 580.95, 8.6")
+    Path("sv.toml").write_text('language = "sv"\n')
+    assert main(["--config", "sv.toml", "doctor", "--profile"]) == 0
+    assert "  make piper " in capsys.readouterr().out
+    text = Path("hub.toml").read_text()
+    assert "# model = " in text
+    assert "voice =" not in text
+
+
+def test_a_driver_that_is_too_old_for_parler_is_told():
+    old = Gpu("NVIDIA RTX", "GPU-a", 8192, 8000, "550.163", (8, 6))
+    said = told(GpuReport((old,)), "en")
+    assert "Parler stays on the processor" in said
+    assert "update it to 580 or newer" in said
+    assert "Parler stays" not in told(GpuReport((card(8),)), "en")
 
 
 def test_a_profile_that_cannot_be_written_leaves_nothing_behind(

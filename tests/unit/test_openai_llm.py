@@ -25,7 +25,7 @@ from hub.engines.registry import make_llm
 from hub.engines.remote import openai_llm
 from hub.engines.remote.openai_llm import OpenAiLlm
 from hub.engines.remote.openai_reply import Thoughts, drained
-from hub.engines.remote.sse import events
+from hub.engines.remote.sse import TooMuch, events
 
 SAID = [Message("system", "Be brief."), Message("user", "What is the capital of France?")]
 DONE = "data: [DONE]\n\n"
@@ -269,6 +269,38 @@ async def test_a_failure_in_mid_reply_ends_it_with_an_error_that_quotes_nothing(
         assert "crashed" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        event({"choices": 5}),
+        event({"choices": ["x"]}),
+        event({"choices": [{"delta": "x"}]}),
+        event({"usage": {"prompt_tokens_details": 5}}),
+        event({"timings": {"cache_n": "x", "prompt_n": 3}}),
+        f"data: {'[' * 200_000}\n\n",
+    ],
+)
+async def test_an_event_of_another_shape_is_an_error_of_the_server(odd):
+    async with engine() as (server, llm):
+        server.sent = [odd, *PARIS]
+        with pytest.raises(EngineError, match="no reply"):
+            await pieces_of(llm)
+
+
+async def test_half_a_character_becomes_a_mark_that_can_be_sent_on():
+    async with engine() as (server, llm):
+        server.sent = [chunk("a\ud83d"), chunk("\U0001f600"), chunk(finish="stop"), DONE]
+        assert (await pieces_of(llm))[0] == ["a\ufffd", "\U0001f600"]
+
+
+async def test_a_server_that_takes_no_notice_of_the_length_is_cut():
+    async with engine() as (server, llm):
+        server.sent = [chunk("more ")] * 5000
+        pieces, stats = await pieces_of(llm)
+        assert 20 <= len(pieces) < 200
+        assert stats.cut
+
+
 async def test_a_reply_that_is_broken_off_for_another_client_is_nobodys_failure():
     async with engine(owner="me") as (server, llm):  # llama-cpp-python's, app.py: seen, too
         server.sent = [chunk("Par"), DONE]
@@ -359,6 +391,38 @@ async def test_closing_a_reply_ends_its_connection_at_once():
         async with asyncio.timeout(2):
             await server.gone.wait()
         assert [piece async for piece in reply] == []
+
+
+@asynccontextmanager
+async def silent():
+    """Yield the address of a server that reads and answers nothing, and when a client has left."""
+    gone = asyncio.Event()
+
+    async def read(reader, writer):
+        while await reader.read(4096):
+            pass
+        gone.set()
+        writer.close()
+
+    async with await asyncio.start_server(read, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", gone
+
+
+@pytest.mark.parametrize("ends", ["reply", "engine"])
+async def test_a_reply_that_has_not_begun_is_ended_at_once_too(ends):
+    async with engine() as (_, llm), silent() as (url, gone):
+        llm._url = url
+        reply = llm.generate("kitchen", SAID, max_tokens=20)
+        reading = asyncio.create_task(drained(reply))
+        await asyncio.sleep(0.1)
+        await (reply.aclose() if ends == "reply" else llm.close())
+        async with asyncio.timeout(5):
+            await gone.wait()
+            if ends == "reply":
+                assert await reading == ""
+            else:
+                with pytest.raises(EngineError):
+                    await reading
 
 
 async def test_cancelling_whoever_reads_ends_the_connection_at_once():
@@ -596,3 +660,14 @@ async def test_events_are_read_however_they_are_cut():
                 yield stream[start : start + size]
 
         assert [data async for data in events(cut())] == ["a\nb", "c", "\u00e9"]
+
+
+async def test_an_event_without_an_end_is_too_much_however_it_comes():
+    async def endless(piece):
+        while True:
+            yield piece
+
+    for piece in (b"x" * 60_000, b"data:\n" * 10_000, b"data: " + b"x" * 60_000 + b"\n"):
+        with pytest.raises(TooMuch):
+            async with asyncio.timeout(5):
+                assert [data async for data in events(endless(piece))] == []

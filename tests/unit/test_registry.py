@@ -44,8 +44,14 @@ def test_an_unknown_engine_is_refused_with_those_that_there_are(make, changes, t
 
 
 def test_a_language_that_the_voice_does_not_speak_is_refused():
-    with pytest.raises(ConfigError, match="hibari does not speak 'de', only: en"):
+    with pytest.raises(ConfigError, match="hibari does not speak 'de', only: en") as german:
         check(settings(language="de"))
+    assert 'tts.model = "parler-tts-mini-multilingual-v1.1", or tts.engine = "piper"' in (
+        str(german.value)
+    )
+    with pytest.raises(ConfigError, match="hibari does not speak 'sv'") as swedish:
+        check(settings(language="sv"))
+    assert "parler" not in str(swedish.value)
 
 
 def test_an_unknown_voice_is_refused_with_those_that_there_are():

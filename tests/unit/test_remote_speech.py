@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 
 import pytest
 from service_port import quick, service_port
@@ -58,8 +57,9 @@ async def test_names_drafts_and_measures_go_between_our_own_processes():
         ]
 
 
-async def test_measures_that_cannot_be_are_taken_for_none():
-    said = answers("hi", no_speech_prob=float("nan"), avg_logprob="x", language=["en"])
+@pytest.mark.parametrize("odd", [float("nan"), 10**400])
+async def test_measures_that_cannot_be_are_taken_for_none(odd):
+    said = answers("hi", no_speech_prob=odd, avg_logprob="x", language=["en"])
     async with strange(said, EARS) as house, stt(house) as engine:
         found = await engine.transcribe(SECOND, language="en")
         assert (found.no_speech_prob, found.avg_logprob, found.language) == (0.0, 0.0, "en")
@@ -201,10 +201,8 @@ async def test_another_language_and_half_a_sample_never_leave():
         assert house.said == []
 
 
-async def test_nobody_there_is_one_clear_line_without_any_password():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+async def test_nobody_there_is_one_clear_line_without_any_password(unused_tcp_port):
+    port = unused_tcp_port
     engine = WyomingStt(f"tcp://127.0.0.1:{port}", None, ("en",))
     with pytest.raises(EngineUnavailable) as caught:
         await engine.load()

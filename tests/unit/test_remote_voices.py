@@ -98,6 +98,21 @@ async def test_another_format_later_becomes_the_one_that_was_learned():
         assert abs(engine.format.seconds(len(pcm)) - 1.0) < 0.01
 
 
+async def test_half_a_character_is_bad_input_and_no_failure_of_the_voice():
+    async with strange(one_sentence, MOUTH) as house, tts(house) as engine:
+        with pytest.raises(BadInput, match="half a character"):
+            await spoken(engine, "a\ud83d")
+
+
+async def test_names_of_speakers_that_are_none_are_passed_over():
+    info = speaks(("joe", ["en"]))
+    info["tts"][0]["voices"][0]["speakers"] = [{"name": ["x"]}, {"name": 7}, {}]
+    async with strange(one_sentence, info) as house:
+        with pytest.raises(EngineUnavailable, match="no voice 'joe/x'"):
+            async with tts(house, voice="joe/x"):
+                pass
+
+
 async def test_nothing_to_say_and_no_sound_are_no_error():
     async def no_sound(peer: Peer, event: Event) -> None:
         if event.type == "synthesize":

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from dataclasses import replace
 
 import pytest
 from scripted import (
@@ -12,21 +11,26 @@ from scripted import (
     ScriptedLlm,
     ScriptedStt,
     ScriptedTts,
+    SimulatedSatellite,
     Speech,
+    now,
+    sound_of,
 )
+from scripted_home import ScriptedHome, ScriptedTools
 
 from hub.config import Settings, TtsSettings
+from hub.conversation.announcing import speak
 from hub.conversation.pipeline import APOLOGY
 from hub.conversation.turn import Outcome
 from hub.conversation.voice import Voice
-from hub.engines.base import BadInput, EngineError, EngineUnavailable, Speed
+from hub.engines.base import BadInput, EngineBusy, EngineError, EngineUnavailable, Speed
 from hub.engines.stand_in import Backed, too_slow
 from hub.engines.supervisor import EngineState, Supervised
 
 pytestmark = pytest.mark.looptime(noop_cycles=2)
 
 QUESTION = Speech(0.5, 2.0)
-OTHER_FORMAT = replace(TTS_FORMAT, rate=44100)
+QUESTION_WORDS = "what is the capital of france"
 
 
 class Preferred(ScriptedTts):
@@ -139,6 +143,56 @@ class TestVoices:
         assert too_slow(voice, 0) == ""
         assert too_slow(voice, 1) == "it speaks 1 other replies, and does not keep up with one more"
 
+    async def test_a_voice_that_died_before_its_first_sound_apologises_once_it_is_back(self):
+        class Mortal(Preferred):
+            dead = False
+
+            async def close(self):
+                self.dead = True
+
+            async def synthesize(self, text, *, voice=None, description=""):
+                if self.dead:
+                    raise EngineUnavailable("it is not loaded")
+                async for piece in super().synthesize(text):
+                    yield piece
+
+        first, second = Mortal(), Mortal()
+        first.breaks_after = 0
+        bench = await Bench(tts=first).open()
+        bench.engines.tts._make = lambda: asyncio.sleep(0, second)
+        turn, satellite = await bench.say(QUESTION)
+        assert turn.outcome is Outcome.FAILED
+        assert second.spoken == [APOLOGY]
+        assert satellite.names().count("audio-start") == satellite.names().count("audio-stop") == 1
+
+    async def test_one_that_is_too_slow_is_no_reason_to_hurry_the_one_that_stands_in(self):
+        voice, other = Preferred(), Preferred()
+        voice.speed = Speed(2.3, 0.2)
+        other.begins_after = 4.0
+        bench = await Bench(tts=voice, stand_ins={"tts": other}).open()
+        turn, _ = await bench.say(QUESTION)
+        assert turn.outcome is Outcome.ANSWERED
+        assert other.spoken
+        assert not voice.spoken
+
+    async def test_an_announcement_is_spoken_whole_by_the_other_where_the_voice_dies(self):
+        bench = await opened(Preferred())
+        bench.tts.breaks_after = 3
+        text = "Dinner is ready. Come to the table."
+        said = await speak(text, bench.engines.tts, bench.settings, chime=False)
+        assert " ".join(bench.stand_ins["tts"].spoken) == text
+        assert TTS_FORMAT.seconds(len(said.pcm)) == pytest.approx(len(text) * 0.06, abs=0.2)
+        assert bench.engines.tts.restarts == 1
+
+    async def test_what_is_untrue_is_found_in_short_sentences_that_are_said_together(self):
+        voice = ScriptedTts()
+        voice.clause_letters = (24, 300)
+        bench = await Bench(tts=voice).open()
+        bench.llm.text = "No problem. It is sunny outside today. Enjoy it."
+        turn, _ = await bench.say(QUESTION)
+        assert turn.outcome is Outcome.ANSWERED
+        assert "sunny" not in " ".join(voice.spoken)
+
     async def test_a_name_that_the_other_voice_lacks_does_not_keep_it_from_speaking(self):
         settings = TtsSettings(voice="Laura", description="Laura speaks slowly.")
         voice = Voice.of(Preferred(), settings)
@@ -170,6 +224,92 @@ class TestOtherRoles:
         assert turn.outcome is Outcome.ANSWERED
         assert turn.playback.text.split() == bench.stand_ins["llm"].text.split()
         assert bench.engines.llm.restarts == 1
+
+    async def test_a_question_in_writing_is_answered_by_the_other_model_where_one_fails(self):
+        bench = await Bench(stand_ins={"llm": ScriptedLlm("Tea is hot.")}).open()
+        bench.llm.error = EngineError("the connection was refused")
+        clauses = []
+
+        async def send(clause):
+            clauses.append(clause.strip())
+
+        turn = await bench.room().answer("what is tea", send)
+        assert turn.outcome is Outcome.ANSWERED
+        assert clauses == ["Tea is hot."]
+        assert turn.record.tokens.generated_tokens == 3
+
+    async def test_a_model_that_fails_while_it_chooses_is_replaced_and_what_is_done_is_done_once(
+        self,
+    ):
+        home = ScriptedHome()
+        home.asks = True
+        home.tools = {QUESTION_WORDS: ScriptedTools(home, QUESTION_WORDS, "The lamp is on.")}
+        bench = await Bench(home=home, stand_ins={"llm": ScriptedLlm("1")}).open()
+        bench.llm.error = EngineError("the connection was refused")
+        turn, satellite = await bench.say(QUESTION)
+        assert turn.outcome is Outcome.ANSWERED
+        assert satellite.texts("clause") == ["The lamp is on."]
+        assert [said for _, said in home.done] == [QUESTION_WORDS]
+
+    async def test_nothing_is_done_where_only_a_model_that_may_not_choose_is_left(self):
+        class Choosy(ScriptedHome):
+            def tools_for(self, text, place):
+                small = bench.engines.llm.current is bench.stand_ins["llm"]
+                return None if small else super().tools_for(text, place)
+
+        home = Choosy()
+        home.asks = True
+        home.tools = {QUESTION_WORDS: ScriptedTools(home, QUESTION_WORDS, "The lamp is on.")}
+        bench = Bench(home=home, stand_ins={"llm": ScriptedLlm("1")})
+        await bench.open()
+        bench.llm.error = EngineError("the connection was refused")
+        turn, satellite = await bench.say(QUESTION)
+        assert turn.outcome is Outcome.ANSWERED
+        assert [clause.strip() for clause in satellite.texts("clause")] == ["1"]
+        assert not home.done
+
+    @pytest.mark.parametrize("role", ["llm", "tts"])
+    async def test_an_engine_that_complains_of_being_stopped_is_not_replaced_in_that_turn(
+        self, role
+    ):
+        class Complains(ScriptedGeneration):
+            async def aclose(self):
+                await super().aclose()
+                raise EngineError("it does not stop")
+
+        class ComplainsToo(ScriptedTts):
+            async def synthesize(self, text, *, voice=None, description=""):
+                try:
+                    await asyncio.sleep(2)
+                except asyncio.CancelledError:
+                    raise EngineError("it does not stop") from None
+                yield b""
+
+        llm, tts = ScriptedLlm(first=2.0 if role == "llm" else 0.2), ScriptedTts()
+        if role == "llm":
+            llm.generate = lambda room, messages, **_: Complains(llm, llm.text)
+        else:
+            tts = ComplainsToo()
+        other = ScriptedLlm() if role == "llm" else ScriptedTts()
+        bench = await Bench(llm=llm, tts=tts, stand_ins={role: other}).open()
+        satellite = SimulatedSatellite()
+        turn = await bench.room().begin(satellite, sound_of([QUESTION]), "")
+        await asyncio.sleep(4.5 if role == "llm" else 4.0)
+        assert not turn.ended
+        began = now()
+        await bench.room().stop(Outcome.INTERRUPTED)
+        assert now() - began < 1
+        await asyncio.sleep(10)
+        assert other.work.calls == 0
+        assert "audio-start" not in satellite.names()
+
+    async def test_speech_to_text_that_is_busy_for_others_is_helped_and_not_restarted(self):
+        bench = await Bench(stand_ins={"stt": ScriptedStt()}).open()
+        bench.stt.error = EngineBusy("too many requests")
+        turn, _ = await bench.say(QUESTION)
+        assert turn.outcome is Outcome.ANSWERED
+        assert bench.stand_ins["stt"].work.calls
+        assert bench.engines.stt.restarts == 0
 
     async def test_speech_to_text_that_fails_is_replaced_in_this_turn(self):
         bench = await Bench(stand_ins={"stt": ScriptedStt()}).open()
@@ -205,6 +345,14 @@ def backed(wanted, other) -> Backed:
 
 
 class TestBoth:
+    async def test_a_new_conversation_is_forgotten_by_both_language_models(self):
+        bench = await Bench(stand_ins={"llm": ScriptedLlm()}).open()
+        forgotten = []
+        for llm in (bench.llm, bench.stand_ins["llm"]):
+            llm.forget = lambda room, llm=llm: forgotten.append((llm, room))
+        bench.room().new_conversation()
+        assert forgotten == [(bench.llm, "kitchen"), (bench.stand_ins["llm"], "kitchen")]
+
     async def test_the_other_works_while_the_one_that_is_wanted_loads(self):
         wanted, other = ScriptedTts(), ScriptedTts()
         wanted.load = lambda: asyncio.sleep(60)

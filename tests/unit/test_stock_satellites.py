@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import socket
 from functools import partial
 
 import pytest
 from discovering import unique_name
+from processes import free_port
 from scripted import QUIET, VOICE, WAKE_WORD
 from service_port import ScriptedWake
 from test_satellite_server import quick
@@ -45,9 +45,7 @@ class StockSatellite:
         self.drivers = 0
         info = Info(satellite=Satellite(name, Attribution("", ""), True, "", "1")).event()
         self.info = introduce(info, Introduction(name, "1")) if ours else info
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.uri = f"tcp://127.0.0.1:{self.port}"
 
     @contextlib.asynccontextmanager

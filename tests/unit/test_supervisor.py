@@ -249,3 +249,76 @@ async def test_what_an_engine_raises_while_it_is_lent_is_reported(error):
             raise error
     assert role.restarts == (1 if type(error) is EngineError else 0)
     await role.close()
+
+
+class Lingering(Slow):
+    """One that takes its time to close; knows how many are loaded, or load, at once."""
+
+    alive = most = 0
+
+    async def load(self):
+        Lingering.alive += 1
+        Lingering.most = max(Lingering.most, Lingering.alive)
+        await super().load()
+
+    async def close(self):
+        await asyncio.sleep(3)
+        await super().close()
+        Lingering.alive -= 1
+
+
+@pytest.fixture
+def lingering():
+    """A role of such engines, and all that were made."""
+    Lingering.alive = Lingering.most = 0
+    made = []
+
+    async def make():
+        made.append(Lingering())
+        return made[-1]
+
+    return Supervised("llm", make), made
+
+
+async def test_no_two_engines_are_in_memory_however_soon_one_is_renewed_again(lingering):
+    role, _ = lingering
+    role.start()
+    await asyncio.sleep(1)  # it loads
+    role.renew()
+    role.renew()
+    await role.get(timeout=30)
+    assert Lingering.most == 1
+    await role.close()
+    assert Lingering.alive == 0
+
+
+async def test_closing_waits_for_the_engine_that_was_loading_when_it_was_renewed(lingering):
+    role, _ = lingering
+    role.start()
+    await asyncio.sleep(1)
+    role.renew()
+    await role.close()
+    assert Lingering.alive == 0
+
+
+async def test_an_engine_whose_closing_is_disturbed_twice_is_closed_all_the_same(lingering):
+    role, made = lingering
+    role.start()
+    await asyncio.sleep(1)
+    for _ in range(2):
+        closing = asyncio.create_task(role.close())
+        await asyncio.sleep(1)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+    await role.close()
+    assert [engine.closed for engine in made] == [1]
+
+
+async def test_an_engine_that_failed_to_load_is_closed_also_if_that_is_disturbed(lingering):
+    role, made = lingering
+    role.start()
+    await asyncio.sleep(0.5)
+    made[0].error = EngineError("no")
+    await asyncio.sleep(2.5)  # it is being closed
+    await role.close()
+    assert made[0].closed == 1

@@ -165,6 +165,30 @@ async def test_a_voice_that_dies_in_mid_text_cuts_it_off_and_the_other_speaks_th
     assert len(house.engines.stand_in.spoken) == 3
 
 
+async def test_a_voice_that_dies_before_its_first_sound_is_replaced_within_the_request(housed):
+    house = await housed()
+    own, other = house.engines.tts, house.engines.stand_in
+    own.error, own.how = EngineError("killed"), FAILS
+    assert (await (await house.speak(voice="Laura")).read())[:4] == b"RIFF"
+    assert len(other.spoken) == 3
+    assert house.hub.engines.tts.restarts == 1
+
+
+async def test_the_service_port_does_so_too_and_begins_its_sound_once(housed):
+    house = await housed()
+    own, other = house.engines.tts, house.engines.stand_in
+    own.error, own.how = EngineError("killed"), FAILS
+    host, port = house.hub.service_address.removeprefix("tcp://").split(":")
+    async with AsyncTcpClient(host, int(port)) as client, asyncio.timeout(20):
+        await client.write_event(Event("synthesize", {"text": TEXT}))
+        kinds = []
+        while not kinds or kinds[-1] not in ("audio-stop", "error"):
+            kinds.append((await client.read_event()).type)
+    assert (kinds[0], kinds[-1]) == ("audio-start", "audio-stop")
+    assert kinds.count("audio-start") == 1
+    assert len(other.spoken) == 3
+
+
 async def test_a_voice_that_the_stand_in_lacks_is_no_error_while_it_stands_in(housed):
     house = await housed(LOADS)
     assert (await house.speak(voice="Laura")).status == 200

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.config import TtsSettings
-from hub.engines.base import EngineError, EngineUnavailable, Speed
+from hub.engines.base import EngineBusy, EngineError, EngineUnavailable, Speed
 from hub.engines.parler import compiled
 from hub.engines.parler.descriptions import (
     MOST_LETTERS,
@@ -31,6 +31,8 @@ _LOGGER = logging.getLogger(__name__)
 _LOAD_TIMEOUT = 600.0  # seconds; the largest checkpoint from a slow disk
 _SPEAK_TIMEOUT = 900.0  # seconds for one piece: 30 s of speech on a slow processor
 _STALL = 60.0  # seconds without a step: it hangs
+_TURN_TIMEOUT = 15.0  # seconds for the other model to end; after 20 the hub takes it for a hang
+_TURN_LOOK = 0.05  # seconds; how often one that waits for it looks whether it is cancelled
 _STOP_TIMEOUT = 10.0  # seconds for the step in which it is cancelled
 
 
@@ -269,8 +271,14 @@ class Parler:
         description: str,
         emit: Callable[[NDArray[np.float32]], None],
     ) -> None:
-        """(thread) Speak one piece."""
-        with self._alone:
+        """(thread) Speak one piece, once no other model computes."""
+        until = time.monotonic() + _TURN_TIMEOUT
+        while not self._alone.acquire(timeout=_TURN_LOOK):
+            if job.is_cancelled():
+                return
+            if time.monotonic() > until:
+                raise EngineBusy(f"parler: the other model took all of {_TURN_TIMEOUT:g} s")
+        try:
             if job.is_cancelled():
                 return
             job.begun.set()
@@ -289,6 +297,8 @@ class Parler:
                 # Its type alone: what it says may quote the text, and this may be logged. A CUDA
                 # error spoils the process for good: whoever runs it must replace it.
                 raise EngineError(f"parler: {type(exc).__name__} while speaking") from exc
+        finally:
+            self._alone.release()
 
 
 async def _ended(work: asyncio.Task[None], job: _Job) -> None:

@@ -342,7 +342,7 @@ async def _json_of(response: aiohttp.ClientResponse) -> Any:
             return None
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter where it is nested very deeply
         return None
 
 

@@ -1,5 +1,6 @@
 """One reply of a server with OpenAI's API, while it is written."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -14,6 +15,9 @@ from hub.engines.remote.sse import TooMuch, events
 
 _MOST_ANSWER = 1 << 20  # bytes of an answer that is no stream
 _OPEN, _CLOSE = "<think>", "</think>"
+# What a token has at most, on average: a server that takes no notice of `max_tokens` is cut there.
+_LETTERS_OF_A_TOKEN = 16
+_MORE_LETTERS = 256  # for replies of a few long tokens
 
 Ask = Callable[[dict[str, Any]], Awaitable[aiohttp.ClientResponse]]
 """Sends a request; raises an EngineError where the answer is none."""
@@ -58,6 +62,7 @@ class OpenAiReply:
         self._counted = False
         self._finished = ""
         self._closed = False
+        self._asking: asyncio.Task[aiohttp.ClientResponse] | None = None
         self._response: aiohttp.ClientResponse | None = None
         self._pieces = self._write()
 
@@ -77,12 +82,16 @@ class OpenAiReply:
         """Close the connection; whoever reads the reply is told that it broke off."""
         if self._response is not None:
             self._response.close()
+        elif self._asking is not None:
+            self._asking.cancel()  # some servers read the whole prompt before they answer
 
     async def _write(self) -> AsyncGenerator[str]:
         async with self._turn:
             if self._closed:
                 return
-            response = self._response = await self._begin()
+            if (response := await self._asked()) is None:
+                return
+            self._response = response
             try:
                 if self._closed:
                     return
@@ -99,6 +108,21 @@ class OpenAiReply:
         if not self._closed:
             self._end()
 
+    async def _asked(self) -> aiohttp.ClientResponse | None:
+        """Send the request as a task, which `drop` can cancel; None where it was closed then."""
+        asking = self._asking = asyncio.create_task(self._begin(), name="ask for a reply")
+        try:
+            return await asking  # no time-out: the session's are that of a silence
+        except asyncio.CancelledError:
+            if asking.done() and not asking.cancelled() and asking.exception() is None:
+                asking.result().close()  # it came just then
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+        if self._closed:
+            return None
+        raise EngineError(f"llm: {self._where}: broke off in mid-reply")
+
     async def _begin(self) -> aiohttp.ClientResponse:
         """Send the request; where the context has less place than a reply may take, it is cut."""
         try:
@@ -112,24 +136,42 @@ class OpenAiReply:
     async def _spoken(self, response: aiohttp.ClientResponse) -> AsyncGenerator[str]:
         """Yield the text that is the reply; count it."""
         thoughts = Thoughts()
+        left = _LETTERS_OF_A_TOKEN * self._body["max_tokens"] + _MORE_LETTERS
         async with aclosing(self._events(response)) as told:
             async for event in told:
                 self._heard()
-                self._count(event)
-                for choice in event.get("choices") or ():
-                    self._finished = choice.get("finish_reason") or self._finished
-                    delta = choice.get("delta") or choice.get("message") or {}
-                    # vLLM and Ollama call it `reasoning`, llama-server and DeepSeek the other.
-                    if delta.get("reasoning_content") or delta.get("reasoning"):
-                        self.thought = True
-                    if isinstance(text := delta.get("content"), str) and text:
-                        if not self._counted:
-                            self.stats.generated_tokens += 1
-                        if kept := thoughts.push(text):
-                            yield kept
+                for text in self._taken(event):
+                    if not self._counted:
+                        self.stats.generated_tokens += 1
+                    if kept := thoughts.push(text[:left]):
+                        yield kept
+                    if (left := left - len(text)) <= 0:
+                        self._finished = "length"
+                        return
         if rest := thoughts.flush():
             yield rest
         self.thought |= thoughts.found
+
+    def _taken(self, event: dict[str, Any]) -> list[str]:
+        """Take an event; return the text in it.
+
+        Raises:
+            EngineError: it is not as OpenAI's API has it.
+        """
+        texts = []
+        try:
+            self._count(event)
+            for choice in event.get("choices") or ():
+                self._finished = choice.get("finish_reason") or self._finished
+                delta = choice.get("delta") or choice.get("message") or {}
+                # vLLM and Ollama call it `reasoning`, llama-server and DeepSeek the other.
+                if delta.get("reasoning_content") or delta.get("reasoning"):
+                    self.thought = True
+                if isinstance(text := delta.get("content"), str) and text:
+                    texts.append(_whole(text))
+        except (AttributeError, TypeError):
+            raise EngineError(f"llm: {self._where} sends what is no reply") from None
+        return texts
 
     async def _events(self, response: aiohttp.ClientResponse) -> AsyncGenerator[dict[str, Any]]:
         """Yield the objects that are sent.
@@ -156,7 +198,7 @@ class OpenAiReply:
     def _checked(self, data: str) -> dict[str, Any]:
         try:
             event = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter where it is nested very deeply
             event = None
         if (error := broken_off(self._where, event, key_file=self._key_file)) is not None:
             raise error
@@ -189,6 +231,11 @@ class OpenAiReply:
                 f"llm: {self._where} broke off for another client: start it with "
                 "--interrupt_requests false"
             )
+
+
+def _whole(text: str) -> str:
+    """Return a text with a mark in place of half a character, which nothing could encode."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class Thoughts:

@@ -31,7 +31,7 @@ async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str]:
             continue
         name, _, value = line.partition(b":")
         if name in (b"data", b"error"):
-            if (size := size + len(value)) > _MOST_BYTES:
+            if (size := size + len(value) + 1) > _MOST_BYTES:  # empty ones count, too
                 raise TooMuch
             data.append(value.removeprefix(b" ").decode("utf-8", "replace"))
     if data:  # the last one's empty line never came

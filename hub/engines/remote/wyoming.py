@@ -215,8 +215,15 @@ class Exchange:
         self._heard = heard
 
     async def write(self, event: Event) -> None:
-        """Send an event; raises as `Connection.write` does."""
-        await self._connection.write(event)
+        """Send an event; raises as `Connection.write` does.
+
+        Raises:
+            BadInput: half a character is in a text of it.
+        """
+        try:
+            await self._connection.write(event)
+        except UnicodeEncodeError:
+            raise BadInput("a text with half a character (a lone surrogate)") from None
 
     async def read(self) -> Event:
         """Wait for the next event; raises as `Connection.read` does.

@@ -204,9 +204,13 @@ def _text_in(data: dict[str, Any]) -> str:
 
 def _number_in(data: dict[str, Any], key: str, default: float) -> float:
     value = data.get(key)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool):
         return default
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return default
+    return number if math.isfinite(number) else default
 
 
 def _lacking(where: str, model: str | None, info: dict[str, Any]) -> str:

@@ -319,7 +319,7 @@ def _unlisted(info: dict[str, Any], wanted: str) -> _Voice | None:
     for number, program in enumerate(installed(objects_in(info, "tts"))):
         for voice in objects_in(program, "voices"):
             name = voice.get("name")
-            speakers = {one.get("name") for one in objects_in(voice, "speakers")}
+            speakers = [one.get("name") for one in objects_in(voice, "speakers")]
             for speaker in ("", wanted.removeprefix(f"{name}/")):
                 one = _Voice(
                     str(program["name"]) if number else "",

