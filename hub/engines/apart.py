@@ -110,13 +110,15 @@ def python_of(spec: EngineSpec, environment: str | None) -> Path:
         return Path(sys.executable)
     folder = Path(environment or f"{sys.prefix}-{spec.environment}").expanduser()
     python = folder / "bin" / "python"
-    if not python.exists():
-        raise EngineUnavailable(
-            f"{spec.name}: its environment is missing, {folder}; run: make {spec.environment}"
-            if environment is None
-            else f"tts.environment: no Python in {folder}"
-        )
-    return python
+    if python.exists():
+        return python
+    if environment is not None:
+        raise EngineUnavailable(f"tts.environment: no Python in {folder}")
+    name = spec.environment
+    how = f"make {name}"
+    if folder.name != f".venv-{name}":  # of a hub that is installed, and not of a checkout
+        how = f"PARLOUR=. deploy/{name}.sh {folder} (in Parlour's checkout)"
+    raise EngineUnavailable(f"{spec.name}: its environment is missing, {folder}; run: {how}")
 
 
 async def _first(*waits: Callable[[], Awaitable[EngineError]]) -> EngineError:

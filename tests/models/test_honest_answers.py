@@ -13,7 +13,7 @@ from hub.conversation.turn import Turn
 from hub.engines.base import EngineUnavailable, LanguageModel, Message
 from hub.engines.registry import make_llm
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.long]
 
 SMALLEST = "qwen2.5-coder-0.5b-instruct-q4_k_m"
 REPLY_TOKENS = 40

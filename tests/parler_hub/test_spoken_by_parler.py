@@ -65,7 +65,7 @@ def has_torch(pid: int) -> bool:
     return "libtorch" in Path(f"/proc/{pid}/maps").read_text()
 
 
-async def test_speech_streams_from_the_checkpoint_to_a_wave_file_while_it_is_made(
+async def test_speech_goes_from_the_checkpoint_through_hub_and_satellite_to_a_wave_file(
     house, ask, short
 ):
     extra = tts(short, 'fallback = ""\n')
