@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from hub.config import Settings, state_folder
+from hub.config import MOST_DESCRIPTION, Settings, state_folder
 from hub.conversation.prompt import DEFAULT_PERSONA
 from hub.engines.base import TextToSpeech
 from hub.engines.choices import check, stt_languages, wake_models
@@ -107,7 +107,7 @@ _SETTINGS = {
     "tts.description": _Setting(
         "How the voice sounds, in words: pace, pitch, mood, how it is recorded.",
         example="A woman speaks calmly and a little slowly, in a low voice; very clear audio.",
-        most=1000,
+        most=MOST_DESCRIPTION,
         available=_describable,
     ),
     "language": _Setting("What is spoken to it, and by it.", choices=_languages),

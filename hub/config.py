@@ -21,6 +21,9 @@ Count = Annotated[int, Meta(ge=0, le=256)]
 Probability = Annotated[float, Meta(gt=0, lt=1)]
 Refractory = Annotated[float, Meta(ge=0, le=60)]
 
+MOST_DESCRIPTION = 1000
+"""Letters of how a voice is to sound."""
+
 
 class LinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[link]: where satellites dial in.
@@ -151,7 +154,7 @@ class TtsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     engine: Name = "hibari"
     voice: Name | None = None
-    description: Annotated[str, Meta(max_length=1000)] = ""
+    description: Annotated[str, Meta(max_length=MOST_DESCRIPTION)] = ""
     model: Name | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Meta(ge=1, le=64)] = 1

@@ -36,7 +36,7 @@ def snapshot(*turns):
     return Snapshot(time.time(), view, rooms, list(turns), [], [], [])
 
 
-async def pretend_events(page, first):
+async def pretend_events(page, first, shows="Ready"):
     """Give the page events of ours in place of the hub's; returns a way to send more."""
     sockets = []
 
@@ -46,7 +46,7 @@ async def pretend_events(page, first):
 
     await page.route_web_socket("**/api/events", taken)
     await page.reload()
-    await page.locator("#readiness-text", has_text="Ready").wait_for(timeout=WAIT)
+    await page.locator("#readiness-text", has_text=shows).wait_for(timeout=WAIT)
 
     def send(event):
         sockets[-1].send(msgspec.json.encode(event).decode())

@@ -13,6 +13,7 @@ from hub.conversation.stages import LOADING_PATIENCE, Engines, Gate, Watcher
 from hub.conversation.turn import Mark, Outcome, Turn
 from hub.conversation.voice import Voice
 from hub.engines.base import EngineError
+from hub.engines.supervisor import being_cancelled
 from protocol.audio import PcmFormat
 
 _LOGGER = logging.getLogger(__name__)
@@ -72,9 +73,7 @@ class Speaking:
                             raise
                         # It is slow at the moment, and works: nobody restarts it.
             except EngineError:
-                task = asyncio.current_task()  # an engine may complain of being cancelled
-                cancelled = task is not None and task.cancelling() > 0
-                if other is None or turn.playback.started or cancelled:
+                if other is None or turn.playback.started or being_cancelled():
                     raise
             assert other is not None
             turn.voice = Voice.of(other, self._settings.tts)

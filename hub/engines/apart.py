@@ -9,11 +9,45 @@ from hub.config import Settings
 from hub.engines.base import EngineError, EngineUnavailable
 from hub.engines.choices import EngineSpec, spec_of, stt_languages
 from hub.engines.process import EngineProcess
+from hub.engines.remote.wyoming import Client
 from hub.engines.remote.wyoming_stt import WyomingStt
 from hub.engines.remote.wyoming_tts import WyomingTts
 
 
-class SttProcess(WyomingStt):
+class _Apart(Client):
+    """What a client does with a process that it has to itself."""
+
+    _process: EngineProcess
+
+    def _name(self, name: str) -> None:
+        self.name = name
+        self._remote.where = f"{name}'s process"  # people know of no socket
+
+    async def load(self) -> None:
+        """Start the process, wait until its engine is loaded, connect.
+
+        Raises:
+            EngineUnavailable: something is missing; says what to do.
+            EngineError: the process ended, or takes too long.
+        """
+        name = self.name
+        await self._process.start()
+        await super().load()
+        self.name = name  # the engine's, and not the socket's
+
+    async def close(self) -> None:
+        """End the connections and the process."""
+        try:
+            await super().close()
+        finally:
+            await self._process.close()
+
+    async def lost(self) -> EngineError:
+        """Wait until the process has ended or hangs, or answers no more; say why."""
+        return await _first(self._process.lost, super().lost)
+
+
+class SttProcess(_Apart, WyomingStt):
     """The configured speech-to-text engine in a process of its own.
 
     Args:
@@ -26,35 +60,11 @@ class SttProcess(WyomingStt):
     def __init__(self, settings: Settings) -> None:
         spec = spec_of("stt", settings.stt.engine)
         self._process = EngineProcess("stt", settings, python_of(spec, None))
-        super().__init__(self._process.uri, None, stt_languages(settings))
-        self.name = spec.name
-        self._remote.where = f"{spec.name}'s process"  # people know of no socket
-
-    async def load(self) -> None:
-        """Start the process, wait until its engine is loaded, connect.
-
-        Raises:
-            EngineUnavailable: something is missing; says what to do.
-            EngineError: the process ended, or takes too long.
-        """
-        name = self.name
-        await self._process.start()
-        await super().load()
-        self.name = name  # the engine's, and not the socket's
-
-    async def close(self) -> None:
-        """End the connections and the process."""
-        try:
-            await super().close()
-        finally:
-            await self._process.close()
-
-    async def lost(self) -> EngineError:
-        """Wait until the process has ended or hangs, or answers no more; say why."""
-        return await _first(self._process.lost, super().lost)
+        WyomingStt.__init__(self, self._process.uri, None, stt_languages(settings))
+        self._name(spec.name)
 
 
-class TtsProcess(WyomingTts):
+class TtsProcess(_Apart, WyomingTts):
     """The configured voice in a process of its own.
 
     Args:
@@ -67,32 +77,8 @@ class TtsProcess(WyomingTts):
     def __init__(self, settings: Settings) -> None:
         spec = spec_of("tts", settings.tts.engine)
         self._process = EngineProcess("tts", settings, python_of(spec, settings.tts.environment))
-        super().__init__(self._process.uri, settings.tts.voice, settings.language)
-        self.name = spec.name
-        self._remote.where = f"{spec.name}'s process"  # people know of no socket
-
-    async def load(self) -> None:
-        """Start the process, wait until its engine is loaded, connect.
-
-        Raises:
-            EngineUnavailable: something is missing; says what to do.
-            EngineError: the process ended, or takes too long.
-        """
-        name = self.name
-        await self._process.start()
-        await super().load()
-        self.name = name  # the engine's, and not the socket's
-
-    async def close(self) -> None:
-        """End the connections and the process."""
-        try:
-            await super().close()
-        finally:
-            await self._process.close()
-
-    async def lost(self) -> EngineError:
-        """Wait until the process has ended or hangs, or answers no more; say why."""
-        return await _first(self._process.lost, super().lost)
+        WyomingTts.__init__(self, self._process.uri, settings.tts.voice, settings.language)
+        self._name(spec.name)
 
 
 def python_of(spec: EngineSpec, environment: str | None) -> Path:

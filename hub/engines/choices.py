@@ -24,7 +24,8 @@ _LARGE_LLM = "qwen2.5-coder-1.5b-instruct-q4_k_m"
 _LARGE_LLM_CORES = 4
 _LARGE_LLM_BYTES = 4 << 30
 PIPER_VOICE = "en_US-joe-medium"  # where no model is set
-_THEIRS = "default"  # the model or voice of a server that has its own choice
+THEIRS = "default"
+"""The model or voice of a server, or of one not loaded yet, that is left to its own choice."""
 STAND_INS = {"stt": ("faster-whisper",), "llm": ("llama-cpp",), "tts": ("hibari",)}
 _WYOMING = ("wyoming://", "wyoming+unix:///")
 _OPENAI = ("openai+http://", "openai+https://")
@@ -185,7 +186,7 @@ def stt_model(settings: Settings) -> str:
     if settings.stt.model is not None:
         return settings.stt.model
     if is_elsewhere(settings.stt.engine):
-        return _THEIRS
+        return THEIRS
     wanted = set(settings.stt.languages or (settings.language,))
     for model in load_catalogue().values():
         if model.role == "stt" and (wanted <= set(model.languages) or "multi" in model.languages):
@@ -228,7 +229,7 @@ def tts_voices(settings: Settings) -> tuple[str, ...]:
     """Return the voices of the configured engine, the configured one first."""
     first, known = settings.tts.voice, _known_voices(settings)
     if first is None:
-        return known or (_THEIRS,)
+        return known or (THEIRS,)
     return (first, *(voice for voice in known if voice != first))
 
 
@@ -258,7 +259,7 @@ def llm_model(settings: LlmSettings) -> str:
     if settings.model is not None:
         return settings.model
     if is_elsewhere(settings.engine):
-        return _THEIRS
+        return THEIRS
     cores = len(os.sched_getaffinity(0))
     large = cores >= _LARGE_LLM_CORES and available_memory() >= _LARGE_LLM_BYTES
     first, other = (_LARGE_LLM, _SMALL_LLM) if large else (_SMALL_LLM, _LARGE_LLM)

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.engines.base import BadInput, EngineError, EngineUnavailable, Speed
+from hub.engines.base import BadInput, EngineUnavailable, Speed
 from hub.engines.thread import EngineThread
 from protocol.audio import PcmFormat, from_float32
 
@@ -86,26 +87,19 @@ class Hibari:
         if voice is not None and voice not in self.voices:
             raise BadInput(f"hibari: no voice {voice!r}")
         sentences = self._model.stream(text, seed=_SEED)
-
-        def next_sentence() -> Any:
-            try:
-                return next(sentences, None)
-            except Exception as exc:
-                # Its type alone: what it says may quote the text, and this may be logged.
-                raise EngineError(f"hibari: {type(exc).__name__} while speaking") from exc
-
         seconds, pause = _FIRST_PIECE_SECONDS, 0.0
-        while (samples := await self._thread.run(next_sentence, timeout=_TIMEOUT)) is not None:
-            if not len(samples := _without_silence(samples)):
-                continue
-            pcm = bytes(self.format.bytes_for(pause)) + from_float32(samples)
-            offset, pause = 0, _pause_after(".")
-            while offset < len(pcm):
-                size = self.format.bytes_for(seconds)
-                yield pcm[offset : offset + size]
-                offset += size
-                seconds = _PIECE_SECONDS
-                await asyncio.sleep(0)  # a long sentence must not hold the loop
+        async with aclosing(self._thread.each(sentences, timeout=_TIMEOUT)) as made:
+            async for samples in made:
+                if not len(samples := _without_silence(samples)):
+                    continue
+                pcm = bytes(self.format.bytes_for(pause)) + from_float32(samples)
+                offset, pause = 0, _pause_after(".")
+                while offset < len(pcm):
+                    size = self.format.bytes_for(seconds)
+                    yield pcm[offset : offset + size]
+                    offset += size
+                    seconds = _PIECE_SECONDS
+                    await asyncio.sleep(0)  # a long sentence must not hold the loop
         if pause:
             yield bytes(self.format.bytes_for(_pause_after(text)))
 

@@ -5,11 +5,12 @@ import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 from hub.config import TtsSettings
-from hub.engines.base import BadInput, EngineError, EngineUnavailable, Speed
+from hub.engines.base import BadInput, EngineUnavailable, Speed
 from hub.engines.choices import PIPER_VOICE
 from hub.engines.thread import EngineThread
 from hub.models.catalogue import load_catalogue
@@ -153,19 +154,12 @@ class Piper:
         if voice is not None and voice not in self._speakers:
             raise BadInput(f"piper: no voice {voice!r}")
         sentences = self._sentences(self._model, " ".join(text.split()), voice or self.voices[0])
-
-        def next_sentence() -> bytes | None:
-            try:
-                return next(sentences, None)
-            except Exception as exc:
-                # Its type alone: what it says may quote the text, and this may be logged.
-                raise EngineError(f"piper: {type(exc).__name__} while speaking") from exc
-
         size = self.format.bytes_for(_PIECE_SECONDS)
-        while (pcm := await self._thread.run(next_sentence, timeout=_TIMEOUT)) is not None:
-            for at in range(0, len(pcm), size):
-                yield pcm[at : at + size]
-                await asyncio.sleep(0)  # a long sentence must not hold the loop
+        async with aclosing(self._thread.each(sentences, timeout=_TIMEOUT)) as made:
+            async for pcm in made:
+                for at in range(0, len(pcm), size):
+                    yield pcm[at : at + size]
+                    await asyncio.sleep(0)  # a long sentence must not hold the loop
 
 
 def _file_of(model: str) -> Path:

@@ -154,7 +154,7 @@ class EngineProcess:
         assert child.stdin is not None
         assert child.stdout is not None
         self._tasks = [
-            asyncio.create_task(self._read(child.stdout), name=f"{self._role} process lines"),
+            asyncio.create_task(self._lines.read(child.stdout), name=f"{self._role} process lines"),
             asyncio.create_task(self._watch(child), name=f"{self._role} process"),
         ]
         child.stdin.write(self._settings_json())  # less than a pipe holds
@@ -180,9 +180,6 @@ class EngineProcess:
         if self._role == "tts":
             those["tts"] = msgspec.structs.replace(self._settings.tts, description="")
         return msgspec.json.encode(those)
-
-    async def _read(self, stdout: asyncio.StreamReader) -> None:
-        await self._lines.read(stdout)
 
     async def _watch(self, child: asyncio.subprocess.Process) -> None:
         """Look after the process until it has ended, then say why it did."""

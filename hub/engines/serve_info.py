@@ -11,6 +11,7 @@ from wyoming.info import AsrModel, AsrProgram, Attribution, Info, TtsProgram, Tt
 from hub.config import Settings
 from hub.engines.base import SpeechToText, TextToSpeech
 from hub.engines.choices import (
+    THEIRS,
     EngineSpec,
     public_name,
     spec_of,
@@ -20,8 +21,6 @@ from hub.engines.choices import (
     tts_voices,
 )
 from protocol.engine_keys import FACTS, VoiceFacts
-
-_UNKNOWN = ("default",)  # voices, as `tts_voices` has them where only the loaded engine knows
 
 
 def stt_info(settings: Settings, engine: SpeechToText | None) -> Event:
@@ -37,8 +36,8 @@ def stt_info(settings: Settings, engine: SpeechToText | None) -> Event:
     spec, model = spec_of("stt", settings.stt.engine), public_name(stt_model(settings))
     languages = stt_languages(settings) if engine is None else engine.languages
     program = AsrProgram(
-        **_artefact(spec, spec.name, "Speech-to-text"),
-        models=[AsrModel(**_artefact(spec, model, model), languages=list(languages))],
+        **artefact(spec, spec.name, "Speech-to-text"),
+        models=[AsrModel(**artefact(spec, model, model), languages=list(languages))],
         # As the hub's own service port has it.
         prefers_auto_gain_enabled=False,
         prefers_noise_reduction_enabled=False,
@@ -57,16 +56,17 @@ def tts_info(settings: Settings, engine: TextToSpeech | None) -> Event:
     voices = tts_voices(settings) if engine is None else engine.voices
     languages = tts_languages(settings) if engine is None else engine.languages
     described = [
-        TtsVoice(**_artefact(spec, voice, voice), languages=list(languages)) for voice in voices
+        TtsVoice(**artefact(spec, voice, voice), languages=list(languages)) for voice in voices
     ]
-    event = Info(tts=[TtsProgram(**_artefact(spec, spec.name, "Speech"), voices=described)]).event()
+    event = Info(tts=[TtsProgram(**artefact(spec, spec.name, "Speech"), voices=described)]).event()
     program = event.data["tts"][0]
-    program["installed"] = engine is not None or voices != _UNKNOWN
-    program[FACTS] = msgspec.to_builtins(_voice_facts(engine))
+    program["installed"] = engine is not None or voices != (THEIRS,)  # which only it knows
+    program[FACTS] = msgspec.to_builtins(facts_about(engine))
     return event
 
 
-def _voice_facts(engine: TextToSpeech | None) -> VoiceFacts:
+def facts_about(engine: TextToSpeech | None) -> VoiceFacts:
+    """Return what a voice says of itself beyond Wyoming; None is one that is still loading."""
     if engine is None:
         return VoiceFacts(loading=True)
     speed = engine.speed
@@ -80,19 +80,26 @@ def _voice_facts(engine: TextToSpeech | None) -> VoiceFacts:
     )
 
 
-def _artefact(spec: EngineSpec, name: str, description: str) -> dict[str, Any]:
-    """Return what every artefact has."""
+def artefact(spec: EngineSpec, name: str, description: str) -> dict[str, Any]:
+    """Return what every artefact of an `info` has.
+
+    Args:
+        spec: the engine that it is of.
+        name: its own.
+        description: in words.
+    """
     return {
         "name": name,
-        "attribution": Attribution(name=spec.maker, url=spec.url),
+        "attribution": Attribution(name=spec.maker or "Another server", url=spec.url),
         "installed": True,
         "description": description,
-        "version": _version(spec.package),
+        "version": version_of(spec.package) if spec.package else None,
     }
 
 
 @cache  # it reads files
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Return the version of a package that is installed; None where it is not."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -113,8 +113,7 @@ class Supervised(Generic[E]):
         None where no other one works, where it would fail at that, too, and where nobody waits for
         it any more: an engine may complain while it is being cancelled.
         """
-        task = asyncio.current_task()
-        if isinstance(error, BadInput) or (task is not None and task.cancelling()):
+        if isinstance(error, BadInput) or being_cancelled():
             return None
         if self.has(engine) and not isinstance(error, EngineBusy):
             return None  # it is slow, and works
@@ -278,6 +277,12 @@ class Supervised(Generic[E]):
     def _set(self, state: EngineState, reason: str) -> None:
         self.state, self.reason = state, reason
         self._changed.set()
+
+
+def being_cancelled() -> bool:
+    """Tell whether the present task is being cancelled: an engine may complain of that, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _close(role: str, engine: Engine) -> None:

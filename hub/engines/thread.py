@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -89,6 +89,28 @@ class EngineThread:
         finally:
             future.cancel()  # does nothing to one that is done
         return future.result()
+
+    async def each(self, made: Iterator[T], *, timeout: float) -> AsyncGenerator[T]:
+        """Yield what a voice says one sentence after the other, each made on the thread.
+
+        Args:
+            made: makes the next one when it is asked for; None is none of them.
+            timeout: seconds that one may take.
+
+        Raises:
+            EngineBusy: as `run`.
+            EngineError: as `run`, or it raised while it made one.
+        """
+
+        def following() -> T | None:
+            try:
+                return next(made, None)
+            except Exception as exc:
+                # Its type alone: what it says may quote a text, and this may be logged.
+                raise EngineError(f"{self.name}: {type(exc).__name__} while speaking") from exc
+
+        while (one := await self.run(following, timeout=timeout)) is not None:
+            yield one
 
     async def close(self) -> None:
         """End the thread after the calls that wait already; one that hangs is left behind.

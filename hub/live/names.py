@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 from hub.config import Settings
-from hub.engines.choices import is_elsewhere, llm_model, public_name, stt_model
+from hub.engines.choices import THEIRS, is_elsewhere, llm_model, public_name, stt_model
 from hub.engines.parler.voices import CHECKPOINTS
 
 _TITLES = {"parler": "Parler-TTS", "piper": "Piper"}
-_THEIRS = "default"  # a server's own choice: no name of a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def named(role: str, settings: Settings) -> Named:
     if is_elsewhere(engine):
         device = engine
         engine = "OpenAI-compatible server" if role == "llm" else "Wyoming server"
-        model = "" if model == _THEIRS else model
+        model = "" if model == THEIRS else model
     elif device == "auto":
         device = ""
     return Named(engine, public_name(model), device)

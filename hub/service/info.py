@@ -6,7 +6,6 @@ hub may be another hub's voice.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import Any
 
 import msgspec
@@ -35,8 +34,9 @@ from hub.engines.choices import (
     stt_model,
     wake_models,
 )
+from hub.engines.serve_info import artefact, facts_about, version_of
 from hub.service.voices import languages, voices
-from protocol.engine_keys import FACTS, VoiceFacts
+from protocol.engine_keys import FACTS
 
 _PARLOUR = "parlour"
 
@@ -74,16 +74,7 @@ class Offer:
             for name in voices(tts, self.settings)
         ]
         event = replace(self.info, tts=[replace(program, voices=there)]).event()
-        speed = tts.speed
-        facts = VoiceFacts(
-            describable=tts.describable,
-            clause_letters=tts.clause_letters,
-            device=tts.device,
-            note=tts.note,
-            real_time_factor=speed.real_time_factor if speed is not None else None,
-            first_audio=speed.first_audio if speed is not None else None,
-        )
-        event.data["tts"][0][FACTS] = msgspec.to_builtins(facts)
+        event.data["tts"][0][FACTS] = msgspec.to_builtins(facts_about(tts))
         return event
 
     def programs(self) -> set[str]:
@@ -111,7 +102,7 @@ def offer_of(settings: Settings) -> Offer:
                 **_of_engine(stt, "Speech-to-text on this hub"),
                 models=[
                     AsrModel(
-                        **_part(stt, public_name(model), f"{_kind(stt)}, {', '.join(heard)}"),
+                        **artefact(stt, public_name(model), f"{_kind(stt)}, {', '.join(heard)}"),
                         languages=list(heard),
                     )
                 ],
@@ -127,7 +118,7 @@ def offer_of(settings: Settings) -> Offer:
             TtsProgram(
                 **_of_engine(tts, "Text-to-speech on this hub"),
                 voices=[
-                    TtsVoice(**_part(tts, voice, f"Voice {voice!r}"), languages=list(spoken))
+                    TtsVoice(**artefact(tts, voice, f"Voice {voice!r}"), languages=list(spoken))
                     for voice in voices(None, settings)
                 ],
                 supports_synthesize_streaming=True,
@@ -154,8 +145,8 @@ def _handle_program(settings: Settings) -> HandleProgram:
         attribution=Attribution(name="Parlour", url=""),
         installed=True,
         description="Answers questions with this hub's language model",
-        version=_version(_PARLOUR),
-        models=[HandleModel(**_part(llm, model, model), languages=[settings.language])],
+        version=version_of(_PARLOUR),
+        models=[HandleModel(**artefact(llm, model, model), languages=[settings.language])],
         supports_handled_streaming=True,
         supports_home_control=bool(settings.home_assistant.url),
     )
@@ -167,7 +158,7 @@ def _wake_program(name: str, models: Sequence[WakeWordModel], language: str) -> 
         **_of_engine(spec, "Wake words on this hub"),
         models=[
             WakeModel(
-                **_part(spec, model.name, model.phrase),
+                **artefact(spec, model.name, model.phrase),
                 languages=list(model.languages) or [language],  # a custom one does not say
                 phrase=model.phrase,
             )
@@ -177,28 +168,8 @@ def _wake_program(name: str, models: Sequence[WakeWordModel], language: str) -> 
 
 
 def _of_engine(spec: EngineSpec, description: str) -> dict[str, Any]:
-    return _part(spec, spec.name, description)
-
-
-def _part(spec: EngineSpec, name: str, description: str) -> dict[str, Any]:
-    """What every artefact has."""
-    return {
-        "name": name,
-        "attribution": Attribution(name=spec.maker or "Another server", url=spec.url),
-        "installed": True,
-        "description": description,
-        "version": _version(spec.package),
-    }
+    return artefact(spec, spec.name, description)
 
 
 def _kind(stt: EngineSpec) -> str:
     return "Whisper" if stt.package else "Another server"
-
-
-def _version(package: str) -> str | None:
-    if not package:
-        return None  # another server's
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

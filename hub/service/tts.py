@@ -8,7 +8,7 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 from wyoming.tts import SynthesizeStopped
 
-from hub.config import Settings
+from hub.config import MOST_DESCRIPTION, Settings
 from hub.conversation.clauses import ClauseSplitter
 from hub.conversation.patience import pieces_of
 from hub.conversation.pipeline import Engines
@@ -32,7 +32,6 @@ from protocol.engine_keys import DESCRIPTION
 
 _PIECE = 500  # letters of a long text that are looked at without a break
 _MOST_WAITING = 2000  # letters of streamed text; then the peer is not read until some are spoken
-MOST_DESCRIPTION = 1000  # letters, as of `tts.description`
 _TEXT_TIMEOUT = 120.0  # seconds between two pieces of streamed text: a language model writes them
 
 

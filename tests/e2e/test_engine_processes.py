@@ -302,8 +302,6 @@ async def test_by_hand_it_serves_until_it_is_told_to_stop(house, sign):
 )
 async def test_what_cannot_be_served_is_one_line_that_says_why(house, arguments, code, why):
     async with house.process("engine", "hub.engines.serve", *arguments, machine="hub") as engine:
-        if engine.child.stdin is not None:
-            engine.child.stdin.close()
         async with asyncio.timeout(TIMEOUT):
             assert await engine.child.wait() == code
         await engine.wait_for(why)

@@ -156,15 +156,7 @@ async def test_both_failed_is_a_failure(hub, browser):
         first = msgspec.structs.replace(
             first, hub=msgspec.structs.replace(first.hub, ready=False, waits_for=["tts"])
         )
-        sockets = []
-
-        def taken(socket):
-            sockets.append(socket)
-            socket.send(msgspec.json.encode(first).decode())
-
-        await page.route_web_socket("**/api/events", taken)
-        await page.reload()
-        await page.locator("#readiness-text", has_text="Not working").wait_for(timeout=WAIT)
+        await pretend_events(page, first, shows="Not working")
         assert await page.locator(".engine-instead:visible").count() == 0
         await page.goto(hub.web_address + "/#/talk")
         await page.locator(".loading .problem", has_text="out of memory").wait_for(timeout=WAIT)

@@ -24,6 +24,7 @@ from hub.engines.base import (
 from hub.engines.remote.openai_errors import refused, said
 from hub.engines.remote.openai_reply import OpenAiReply, drained
 from hub.engines.remote.openai_servers import Server, extras, request, server_of
+from hub.engines.remote.sse import TooMuch, whole
 from protocol.private_files import read_private
 
 _CONNECT_TIMEOUT = 5.0  # seconds, with the look-up of its name
@@ -36,7 +37,6 @@ _HEALTH_AGAIN = 1.0  # after a look that failed
 _HEALTH_TIMEOUT = 5.0
 _MISSES = 2  # looks that failed, one after the other: it is gone
 _BACKGROUND = 2  # replies at once that nobody waits for; llama-server has four places by default
-_MOST_BYTES = 1 << 20  # of an answer that is no reply
 _SHOWN = 10  # models that a message names
 _NO_CHAT = ("embed", "rerank", "whisper")  # in names of models that do not chat
 
@@ -335,14 +335,9 @@ class OpenAiLlm:
 
 async def _json_of(response: aiohttp.ClientResponse) -> Any:
     """Return the JSON of an answer; None where it is none."""
-    content = b""
-    while part := await response.content.read(_MOST_BYTES):
-        content += part
-        if len(content) > _MOST_BYTES:
-            return None
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):  # the latter where it is nested very deeply
+        return json.loads(await whole(response.content))
+    except (TooMuch, ValueError, RecursionError):  # the latter where it is nested very deeply
         return None
 
 

@@ -11,9 +11,9 @@ import aiohttp
 from hub.engines.base import EngineBusy, EngineError, GenerationStats
 from hub.engines.remote.openai_errors import TheirContext, broken_off
 from hub.engines.remote.openai_servers import Server
-from hub.engines.remote.sse import TooMuch, events
+from hub.engines.remote.sse import TooMuch, events, whole
+from hub.engines.supervisor import being_cancelled
 
-_MOST_ANSWER = 1 << 20  # bytes of an answer that is no stream
 _OPEN, _CLOSE = "<think>", "</think>"
 # What a token has at most, on average: a server that takes no notice of `max_tokens` is cut there.
 _LETTERS_OF_A_TOKEN = 16
@@ -116,8 +116,7 @@ class OpenAiReply:
         except asyncio.CancelledError:
             if asking.done() and not asking.cancelled() and asking.exception() is None:
                 asking.result().close()  # it came just then
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if being_cancelled():
                 raise
         if self._closed:
             return None
@@ -180,12 +179,8 @@ class OpenAiReply:
             EngineError: one says that something is wrong, or the end is missing.
         """
         if response.content_type == "application/json":  # it knows no streams
-            whole = await response.content.read(_MOST_ANSWER)
-            while part := await response.content.read(_MOST_ANSWER):
-                whole += part
-                if len(whole) > _MOST_ANSWER:
-                    raise TooMuch
-            yield self._checked(whole.decode("utf-8", "replace"))
+            answer = await whole(response.content)
+            yield self._checked(answer.decode("utf-8", "replace"))
             return
         async with aclosing(events(response.content.iter_any())) as told:
             async for data in told:

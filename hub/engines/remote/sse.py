@@ -1,12 +1,28 @@
-"""Server-sent events, as servers of language models send them."""
+"""What servers of language models send: whole answers, and server-sent events; with bounds."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-_MOST_BYTES = 1 << 20  # of one event; a piece of a reply takes some hundred
+from aiohttp import StreamReader
+
+_MOST_BYTES = 1 << 20  # of an answer, or of one event; a piece of a reply takes some hundred
 
 
 class TooMuch(ValueError):
-    """An event is longer than any should be."""
+    """An answer or an event is longer than any should be."""
+
+
+async def whole(content: StreamReader) -> bytes:
+    """Return all that is sent.
+
+    Raises:
+        TooMuch: it is more than a megabyte.
+    """
+    answer = b""
+    while part := await content.read(_MOST_BYTES):
+        answer += part
+        if len(answer) > _MOST_BYTES:
+            raise TooMuch
+    return answer
 
 
 async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str]:

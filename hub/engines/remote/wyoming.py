@@ -202,6 +202,43 @@ class Remote:
         self._heard = asyncio.get_running_loop().time()
 
 
+class Client:
+    """What all engines that a Wyoming server is behind share.
+
+    Args:
+        uri: where it is, as `protocol.transport` has it.
+        setting: that names it, for messages: "stt.engine" or "tts.engine".
+
+    Raises:
+        EngineUnavailable: `uri` is no address.
+    """
+
+    def __init__(self, uri: str, setting: str) -> None:
+        self._remote = Remote(uri, setting)
+        self.name = self.device = self._remote.where
+        self.note = ""
+
+    async def load(self) -> None:
+        """Connect, see that it offers what is wanted, and let it load its model.
+
+        Raises:
+            EngineUnavailable: nobody is there, or it lacks what is wanted.
+            EngineError: it does not answer, or not in Wyoming.
+        """
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """End all its connections."""
+        await self._remote.close()
+
+    async def lost(self) -> EngineError:
+        """Wait until it answers no more; return why."""
+        return await self._remote.lost(self._refresh)
+
+    def _refresh(self, info: dict[str, Any]) -> None:
+        """Take what a health check brings."""
+
+
 class Exchange:
     """One request and its answer.
 

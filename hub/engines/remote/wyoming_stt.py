@@ -11,8 +11,8 @@ from wyoming.info import SelectProgram
 
 from hub.engines.base import BadInput, EngineError, EngineUnavailable, Transcript
 from hub.engines.remote.wyoming import (
+    Client,
     Exchange,
-    Remote,
     checked_facts,
     installed,
     languages_in,
@@ -31,7 +31,7 @@ _MOST_PAYLOAD = 64 * 1024  # bytes; a transcript has none
 _MOST_TEXT = 20_000  # letters: more than anybody says
 
 
-class WyomingStt:
+class WyomingStt(Client):
     """Speech-to-text by a Wyoming server.
 
     Args:
@@ -44,10 +44,7 @@ class WyomingStt:
     """
 
     def __init__(self, uri: str, model: str | None, languages: tuple[str, ...]) -> None:
-        self._remote = Remote(uri, "stt.engine")
-        self.name = self._remote.where
-        self.device = self._remote.where
-        self.note = ""
+        super().__init__(uri, "stt.engine")
         self.languages = languages
         self._wanted = model
         self._program = ""  # that is to be selected; "" for the server's first
@@ -93,14 +90,6 @@ class WyomingStt:
             self.note = facts.note
             if self._remote.local and facts.device:
                 self.device = facts.device
-
-    async def close(self) -> None:
-        """End all its connections."""
-        await self._remote.close()
-
-    async def lost(self) -> EngineError:
-        """Wait until it answers no more; return why."""
-        return await self._remote.lost(lambda info: None)
 
     async def transcribe(
         self, pcm: bytes, *, language: str, bias: Sequence[str] = (), draft: bool = False

@@ -10,9 +10,10 @@ from wyoming.event import Event
 from wyoming.info import SelectProgram
 
 from hub.engines.base import BadInput, EngineError, EngineUnavailable, Speed
+from hub.engines.choices import THEIRS
 from hub.engines.remote.wyoming import (
+    Client,
     Exchange,
-    Remote,
     checked_facts,
     installed,
     languages_in,
@@ -41,7 +42,6 @@ _SAMPLE = {  # what is said to learn the format and the speed
     "nl": "Alles is goed.",
 }
 _OTHER_SAMPLE = "1, 2, 3."
-_THEIRS = "default"  # the voice that a server takes where none is named
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ class _Voice:
 
     def key(self) -> str:
         """Return how settings name it."""
-        return f"{self.name}/{self.speaker}" if self.speaker else self.name or _THEIRS
+        return f"{self.name}/{self.speaker}" if self.speaker else self.name or THEIRS
 
 
-class WyomingTts:
+class WyomingTts(Client):
     """A voice of a Wyoming server.
 
     Args:
@@ -71,10 +71,7 @@ class WyomingTts:
     """
 
     def __init__(self, uri: str, voice: str | None, language: str) -> None:
-        self._remote = Remote(uri, "tts.engine")
-        self.name = self._remote.where
-        self.device = self._remote.where
-        self.note = ""
+        super().__init__(uri, "tts.engine")
         self.languages: tuple[str, ...] = (language,)
         self.voices: tuple[str, ...] = ()
         self.format = PcmFormat(22050, 2, 1)
@@ -117,11 +114,7 @@ class WyomingTts:
     async def close(self) -> None:
         """End all its connections."""
         self._loaded = False
-        await self._remote.close()
-
-    async def lost(self) -> EngineError:
-        """Wait until it answers no more; return why. `speed` and `note` are kept up meanwhile."""
-        return await self._remote.lost(self._refresh)
+        await super().close()
 
     async def synthesize(
         self, text: str, *, voice: str | None = None, description: str = ""
@@ -243,7 +236,7 @@ class WyomingTts:
             raise EngineUnavailable(f"{where} has no text-to-speech; change tts.engine")
         there = _voices_in(info)
         able = [one for one in there if not one.languages or language in one.languages]
-        if wanted is not None and wanted != _THEIRS:
+        if wanted is not None and wanted != THEIRS:
             known = {voice.key(): voice for voice in there}
             chosen = known.get(wanted) or _unlisted(info, wanted)
             if chosen is None:
@@ -289,7 +282,7 @@ class WyomingTts:
             self.speed = Speed(facts.real_time_factor, facts.first_audio or 0.0)
 
     def _refresh(self, info: dict[str, Any]) -> None:
-        """Take what a health check brings: some voices become faster while they run."""
+        """Take `speed` and `note` of a health check: some voices become faster while they run."""
         programs = installed(objects_in(info, "tts"))
         if programs and (facts := checked_facts(self._program_of(info))) is not None:
             self._take(facts)

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from hub.service.tts import MOST_DESCRIPTION
+from hub.config import MOST_DESCRIPTION
 from hub.web.errors import ApiError
 from hub.web.openapi import Call, Content, Endpoint, served
 from hub.web.parts import Parts

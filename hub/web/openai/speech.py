@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from hub.service.tts import MOST_DESCRIPTION
+from hub.config import MOST_DESCRIPTION
 from hub.web.openai.bodies import BODY_PROBLEMS, body_of
 from hub.web.openai.errors import BUSY, OpenAiRefused, Refusal, in_openai_terms
 from hub.web.openai.models import TAG, Models
