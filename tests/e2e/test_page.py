@@ -1,5 +1,7 @@
 """The page in a real Chromium: what it shows, and what it changes."""
 
+import asyncio
+
 import pytest
 from browser import opened
 from guarded_hub import PASSWORD, running_hub
@@ -70,6 +72,21 @@ async def test_a_typed_question_is_answered_after_one_sentence(hub, browser):
         assert await page.get_by_label("Type a question").input_value() == ""
         spoken = page.locator("#spoken", has_text="Paris")  # to a screen reader
         await spoken.wait_for(state="attached", timeout=WAIT)
+
+
+async def test_a_question_typed_while_the_page_still_connects_is_asked_once_it_has(hub, browser):
+    async with opened(browser, hub.web_address) as page:
+
+        async def late(socket):
+            await asyncio.sleep(1)
+            socket.connect_to_server()
+
+        await page.route_web_socket("**/api/talk*", late)
+        await page.reload()
+        await page.get_by_label("Type a question").fill("What is the capital of France?")
+        await page.keyboard.press("Enter")
+        await page.locator(".turn .reply", has_text="Paris").wait_for(timeout=WAIT)
+        assert await page.get_by_label("Type a question").input_value() == ""
 
 
 async def test_a_new_conversation_begins_below_a_line(hub, browser):

@@ -226,6 +226,7 @@ async def test_a_hub_without_its_models_says_what_to_do_and_is_ready_once_they_c
             await manager.hears(r"^STATUS=not ready: .*run: parlour-hub models pull")
             services.models.symlink_to(models_dir())
             await manager.hears(r"^STATUS=ready")
+            await hub.wait_for(r"^ready")  # its lines come another way than what it tells systemd
             assert hub.count(r"^ready") == 1
 
 

@@ -11,6 +11,7 @@ const FIRST_WORD = 0.3; // seconds before a tap that are heard, too
 const PRESSED = 0.6; // before a button counts as held
 const CLOSE_MICROPHONE = 120000; // ms at rest, after which a mode that needs none lets go of it
 const REOPEN = 1000; // ms after it was unplugged
+const FIRST_CONNECTION = 5000; // ms for which a question waits for it
 const MOST_TEXT = 1000; // letters
 const MODES = ["tap", "speech", "wake"];
 
@@ -135,7 +136,7 @@ export class Talk extends EventTarget {
   async ask(text) {
     const question = text.trim().slice(0, MOST_TEXT);
     if (!question) return false;
-    if (!this.#accepted) {
+    if (!(await this.#reached())) {
       this.#fail("offline", "The hub cannot be reached: nobody is there to answer.");
       return false;
     }
@@ -144,6 +145,20 @@ export class Talk extends EventTarget {
     this.#conversation.ask(question);
     await this.#voice.wake();
     return true;
+  }
+
+  /* Whether the hub is there; waits while this page, which was only just opened, still connects. */
+  async #reached() {
+    const until = performance.now() + FIRST_CONNECTION;
+    while (!this.#accepted && this.#away === "connecting" && !this.#error) {
+      const left = until - performance.now();
+      if (left <= 0) break;
+      await new Promise((resolve) => {
+        this.addEventListener("change", resolve, { once: true });
+        setTimeout(resolve, left);
+      });
+    }
+    return this.#accepted;
   }
 
   /* Be quiet, and forget what was asked. */
