@@ -124,6 +124,7 @@ async def test_a_false_alarm_leaves_a_hole_in_the_reply_and_takes_nothing_of_it(
     assert np.array_equal(alone, interrupted)
 
 
+@pytest.mark.long
 async def test_stop_over_the_reply_silences_it_and_leaves_the_satellite_at_rest(house, ask, voice):
     async with house.hub() as hub, kitchen(house, hub) as satellite:
         house.say(satellite, "1", VOICE, ask(REPLY))

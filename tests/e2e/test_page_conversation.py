@@ -31,6 +31,7 @@ def is_seen(card):
     )
 
 
+@pytest.mark.long
 async def test_a_new_turn_is_seen_wherever_one_has_scrolled_to(hub, browser):
     async with opened(browser, hub.web_address) as page:
         for _ in range(5):

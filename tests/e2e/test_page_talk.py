@@ -55,6 +55,7 @@ async def test_one_click_and_one_sentence_are_answered_aloud(house, voice, words
         assert hub.count(r"Browser: connected") == 1
 
 
+@pytest.mark.long
 async def test_a_typed_question_is_answered_aloud_without_a_microphone(house, words, tmp_path):
     quiet = recorded(tmp_path / "quiet.wav")
     async with house.hub() as hub, listening(quiet) as browser, talker(browser, hub.web) as tab:

@@ -135,6 +135,7 @@ async def test_a_model_that_cannot_be_loaded_leaves_the_old_words_and_the_reason
         await hub.wait_for(ANSWERED)
 
 
+@pytest.mark.long
 async def test_a_volume_that_is_asked_for_aloud_is_shown(house, ask):
     settings = "[speaker]\nvolume = 0.5\n"
     async with (

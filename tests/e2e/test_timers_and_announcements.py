@@ -60,6 +60,7 @@ async def test_a_timer_survives_the_death_of_its_hub_and_rings_at_the_next_one(h
             assert "pizza timer" in (await again.wait_for(r"says: (Your .*)"))[1]
 
 
+@pytest.mark.long
 async def test_an_announcement_is_heard_in_every_room_or_in_one(house):
     async with (
         house.hub() as hub,

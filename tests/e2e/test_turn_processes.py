@@ -51,6 +51,7 @@ async def test_a_spoken_question_is_answered_aloud_while_the_model_still_writes(
     assert "sleep" in (await transcribe(kitchen.heard_wav)).lower()
 
 
+@pytest.mark.long
 async def test_silence_after_the_wake_word_is_not_answered(house, voice):
     async with house.hub() as hub, house.satellite(hub.address) as kitchen:
         house.say(kitchen, "1", VOICE, voice("Hey Jarvis."))
